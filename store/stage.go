@@ -1,0 +1,110 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+
+	"github.com/layerfs/layerfs/internal/durable"
+	"github.com/layerfs/layerfs/internal/sys"
+)
+
+// stage is a directory of its own for work in flight: staging/<random>/. Its file "lock" is locked as long as the
+// writer lives. One that is not locked is litter, and anybody may remove it.
+type stage struct {
+	dir  string
+	lock *flock.Flock
+}
+
+// newStage makes and locks a staging directory.
+//
+// A collector may come between mkdir and lock, take the directory for litter and remove it. So the lock counts only if
+// the directory still has the very file that was locked; else it is tried again with another name.
+func (s *Store) newStage() (*stage, error) {
+	for {
+		dir := s.path("staging", randomName())
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("stage: %w", err)
+		}
+		lock := newLock(filepath.Join(dir, "lock"))
+		locked, err := lock.TryLock()
+		if err == nil && locked {
+			if locked, err = sys.SameFile(lock, lock.Path()); err == nil && locked {
+				st := &stage{dir, lock}
+				if err := durable.Reach("stage.locked"); err != nil {
+					st.remove()
+					return nil, err
+				}
+				return st, nil
+			}
+		}
+		_ = lock.Close()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			_ = sys.RemoveAll(dir)
+			return nil, fmt.Errorf("stage: %w", err)
+		}
+	}
+}
+
+// path is a path inside the staging directory.
+func (t *stage) path(elem ...string) string {
+	return filepath.Join(append([]string{t.dir}, elem...)...)
+}
+
+// remove removes the directory and what was not renamed out of it. What cannot be removed is litter, which a collection
+// removes later or complains of: it does not change what the operation has achieved.
+func (t *stage) remove() {
+	_ = sys.RemoveAll(t.dir)
+	_ = t.lock.Close()
+}
+
+// Scratch makes a private directory inside the store for a command's temporary files, such as an archive that comes
+// from a pipe: same file system, same quota, and removed by the next collection should the process die.
+// remove must be called.
+func (s *Store) Scratch() (dir string, remove func(), err error) {
+	st, err := s.newStage()
+	if err != nil {
+		return "", nil, err
+	}
+	dir = st.path("files")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		st.remove()
+		return "", nil, err
+	}
+	return dir, st.remove, nil
+}
+
+// commitFile makes path hold data, durably and in one step. See durable.WriteFile for the steps of op.
+func (s *Store) commitFile(op, path string, data []byte, perm os.FileMode) error {
+	st, err := s.newStage()
+	if err != nil {
+		return err
+	}
+	defer st.remove()
+	return durable.WriteFile(op, st.path("file"), path, data, perm)
+}
+
+// commitRecord makes path the record of v.
+func (s *Store) commitRecord(kind, path string, v any) error {
+	b, err := encodeRecord(kind, v)
+	if err != nil {
+		return err
+	}
+	if err := s.commitFile(kind, path, b, 0o600); err != nil {
+		return fmt.Errorf("write %s record: %w", kind, err)
+	}
+	return nil
+}
+
+// randomName is a name that nobody else has.
+func randomName() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
