@@ -96,9 +96,13 @@ make.docker_archive("victim.tar", [(["victim:1"], layers)])
 // rwLayer is what these tests read of `ps --json`.
 type rwLayer struct {
 	Name   string
-	Status string
-	Pid    int
-	Target string
+	Status struct {
+		State string // idle, mounted or dead
+		Mount struct {
+			PID    int
+			Target string
+		}
+	}
 }
 
 func (b *box) ps() map[string]rwLayer {
@@ -126,7 +130,7 @@ func TestKillMount(t *testing.T) {
 	synced := 0
 	for i := range kills(t) {
 		at := b.mount("victim", "small:1")
-		pid := b.ps()["victim"].Pid
+		pid := b.ps()["victim"].Status.Mount.PID
 		if pid == 0 {
 			t.Fatalf("ps does not know the process of a mount: %v", b.ps())
 		}
@@ -139,7 +143,7 @@ func TestKillMount(t *testing.T) {
 		killAndWait(pid)
 		_ = writer.Wait() // ends with an error of the dead mount
 
-		if status := b.ps()["victim"].Status; status != "dead" {
+		if status := b.ps()["victim"].Status.State; status != "dead" {
 			t.Errorf("after the kill ps says %q", status)
 		}
 		// Alternate who finds the dead mount.
@@ -190,14 +194,14 @@ func TestKillInterrupt(t *testing.T) {
 	b.healthy()
 
 	at := b.mount("sig", "small:1")
-	b.sh(`echo kept > "$1"/kept; kill -TERM "$2"`, at, strconv.Itoa(b.ps()["sig"].Pid))
+	b.sh(`echo kept > "$1"/kept; kill -TERM "$2"`, at, strconv.Itoa(b.ps()["sig"].Status.Mount.PID))
 	for range 100 {
-		if !mounted(at) && b.ps()["sig"].Status == "idle" {
+		if !mounted(at) && b.ps()["sig"].Status.State == "idle" {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	if got := b.ps()["sig"].Status; got != "idle" {
+	if got := b.ps()["sig"].Status.State; got != "idle" {
 		t.Errorf("after SIGTERM the mount is %s", got)
 	}
 	b.mount("sig", "small:1")

@@ -50,7 +50,7 @@ func TestRace(t *testing.T) {
 	}
 	// Shared names that lost a race between mount and umount.
 	for name, rw := range b.ps() {
-		if rw.Status != "idle" {
+		if rw.Status.State != "idle" {
 			b.layerfs("umount", name)
 		}
 	}
