@@ -1,0 +1,182 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/layerfs/layerfs/store"
+	"github.com/layerfs/layerfs/tarindex"
+)
+
+// key tells layers apart before they are read: by DiffID where it is known, so that a layer that several images
+// or one image several times has is unpacked once; else by file.
+func (l layerBlob) key() string {
+	if l.diffID != "" {
+		return l.diffID.String()
+	}
+	return "file " + l.name
+}
+
+// unpackAll unpacks each layer of the images that is not in the store yet and returns the DiffIDs by key.
+func unpackAll(ctx context.Context, s *store.Store, src source, images []found, o Options) (map[string]digest.Digest, error) {
+	todo := make(map[string]layerBlob)
+	var order []string // bases first, as the archive has them
+	var total int64
+	for _, f := range images {
+		for _, l := range f.layers {
+			if _, ok := todo[l.key()]; !ok {
+				todo[l.key()] = l
+				order = append(order, l.key())
+				total += l.size
+			}
+		}
+	}
+	u := &unpacker{store: s, src: src, meter: &meter{total: total, report: o.Progress}, diffIDs: make(map[string]digest.Digest)}
+	u.meter.add(0)
+	g, ctx := errgroup.WithContext(ctx)
+	if o.Parallel <= 0 {
+		o.Parallel = runtime.GOMAXPROCS(0)
+	}
+	g.SetLimit(o.Parallel)
+	for _, key := range order {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err // another layer failed before this one was started
+			}
+			return u.unpack(ctx, todo[key])
+		})
+	}
+	return u.diffIDs, g.Wait()
+}
+
+type unpacker struct {
+	store *store.Store
+	src   source
+	meter *meter
+
+	mu      sync.Mutex
+	diffIDs map[string]digest.Digest // by key
+}
+
+func (u *unpacker) unpack(ctx context.Context, l layerBlob) error {
+	diffID := l.diffID
+	known, err := u.known(diffID)
+	if err != nil {
+		return err
+	}
+	if known {
+		u.meter.add(l.size)
+	} else if diffID, err = u.read(ctx, l); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.diffIDs[l.key()] = diffID
+	return nil
+}
+
+// known tells whether the store has the layer and all its contents. What is damaged counts as unknown, so that
+// importing an image again puts it right.
+func (u *unpacker) known(diffID digest.Digest) (bool, error) {
+	if diffID == "" {
+		return false, nil
+	}
+	err := u.whole(diffID)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrCorrupt) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// whole looks at the layer's record and index, and at the presence and size of its contents. Reading them is the business
+// of `check`.
+func (u *unpacker) whole(diffID digest.Digest) error {
+	if _, err := u.store.Layer(diffID); err != nil {
+		return err
+	}
+	index, err := u.store.LayerIndex(diffID)
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	for h, size := range index.Contents() {
+		f, err := u.store.OpenContent(h)
+		if err != nil {
+			return err
+		}
+		fi, err := f.Stat()
+		f.Close()
+		if err != nil {
+			return err
+		}
+		if fi.Size() != size {
+			return fmt.Errorf("content %s: %w", h, store.ErrCorrupt)
+		}
+	}
+	return nil
+}
+
+// read unpacks one layer. The store verifies its DiffID and the SHA-256 of its file, this function all else.
+func (u *unpacker) read(ctx context.Context, l layerBlob) (digest.Digest, error) {
+	f, err := openMember(u.src, "layer", l.name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var r io.Reader = f
+	o := store.UnpackOptions{Expected: l.diffID, Progress: u.meter.add}
+	var verifier digest.Verifier
+	switch {
+	case l.digest == "":
+	case l.digest.Algorithm() == digest.SHA256:
+		o.ExpectedCompressed = l.digest
+	default:
+		verifier = l.digest.Verifier()
+		r = io.TeeReader(f, verifier)
+	}
+	layer, err := u.store.Unpack(ctx, r, o)
+	if err != nil {
+		return "", layerError(l, err)
+	}
+	if verifier != nil && !verifier.Verified() {
+		return "", fmt.Errorf("%w: layer %s is not what its name says; get the image again", ErrDigest, l.name)
+	}
+	return layer.DiffID, nil
+}
+
+// layerError gives the errors of unpacking this package's words and the layer's name.
+func layerError(l layerBlob, err error) error {
+	switch {
+	case errors.Is(err, store.ErrDigest), errors.Is(err, tarindex.ErrDigest):
+		return fmt.Errorf("%w: layer %s: %w; get the image again", ErrDigest, l.name, err)
+	case errors.Is(err, tarindex.ErrTruncated):
+		return fmt.Errorf("%w: layer %s: %w; get the image again", ErrTruncated, l.name, err)
+	case errors.Is(err, tarindex.ErrNotTar):
+		return fmt.Errorf("%w: layer %s: %w; get the image again", ErrDamaged, l.name, err)
+	}
+	return fmt.Errorf("layer %s: %w", l.name, err)
+}
+
+// A meter adds up what all layers have read.
+type meter struct {
+	mu     sync.Mutex
+	done   int64
+	total  int64
+	report func(done, total int64)
+}
+
+func (m *meter) add(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done += n
+	if m.report != nil {
+		m.report(m.done, m.total)
+	}
+}
