@@ -1,0 +1,37 @@
+package tarindex
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Names that an OCI layer reserves (image-spec, layer.md, "Whiteouts").
+const (
+	whiteoutPrefix = ".wh."
+	opaqueMarker   = ".wh..wh..opq"
+	whiteoutMeta   = ".wh..wh." // AUFS keeps its own files under such names
+)
+
+// splitName cuts the name of an entry into the names of its path, appended to
+// parts. Empty names and "." mean nothing, so "/a", "./a" and "a//" are all the
+// same. The problem is "" or says why the name can be nowhere in a tree;
+// docs/semantics.md has the reasons.
+func splitName(parts []string, name string) (_ []string, problem string) {
+	for part := range strings.SplitSeq(name, "/") {
+		switch {
+		case part == "" || part == ".":
+		case part == "..":
+			return parts, `has a component ".."`
+		case len(part) > nameMax:
+			return parts, fmt.Sprintf("has a component of %d bytes, a directory holds at most %d", len(part), nameMax)
+		default:
+			parts = append(parts, part)
+		}
+	}
+	return parts, ""
+}
+
+// validName reports whether name can be an entry of a directory.
+func validName(name string) bool {
+	return name != "" && name != "." && name != ".." && len(name) <= nameMax && !strings.ContainsAny(name, "/\x00")
+}

@@ -1,0 +1,292 @@
+package tarindex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+
+	"github.com/vbatts/tar-split/archive/tar"
+)
+
+// A parser is the stage that reads the tar: it sends payloads of files to the
+// sink, all bytes to the recorder, and builds the tree.
+type parser struct {
+	ctx      context.Context
+	tape     *tape
+	tar      *tar.Reader
+	pieces   chan<- piece
+	contents chan<- *content
+	limits   Limits
+	tree     *tree
+
+	entries  int
+	number   int32 // of contents so far
+	expanded int64 // bytes of sparse files
+	path     []string
+	target   []string
+	warnings []string
+	silent   int // warnings beyond warningsMax
+}
+
+func newParser(ctx context.Context, in <-chan *block, pieces chan<- piece, contents chan<- *content, l Limits) *parser {
+	t := newTape(ctx, in, pieces)
+	return &parser{ctx: ctx, tape: t, tar: tar.NewReader(t), pieces: pieces, contents: contents, limits: l, tree: newTree(l)}
+}
+
+// warningsMax is the number of warnings that a layer keeps.
+const warningsMax = 100
+
+func (p *parser) warn(hdr *tar.Header, problem string) {
+	if len(p.warnings) == warningsMax {
+		p.silent++
+		return
+	}
+	p.warnings = append(p.warnings, fmt.Sprintf("entry %d, %.300q, %s", p.entries, hdr.Name, problem))
+}
+
+func (p *parser) warned() []string {
+	if p.silent > 0 {
+		return append(p.warnings, fmt.Sprintf("and %d more", p.silent))
+	}
+	return p.warnings
+}
+
+func (p *parser) run() error {
+	for {
+		hdr, err := p.tar.Next()
+		if err == io.EOF {
+			break
+		}
+		if err == tar.ErrHeader && p.loneZeroBlock() {
+			p.warnings = append(p.warnings, fmt.Sprintf("the archive ends with a lone zero block before byte %d", p.tape.offset))
+			break
+		}
+		if err != nil {
+			return p.explain(err)
+		}
+		if p.entries++; p.entries > p.limits.Entries {
+			return fmt.Errorf("%w: more than %d entries", ErrLimit, p.limits.Entries)
+		}
+		if err := p.entry(hdr); err != nil {
+			return fmt.Errorf("entry %d, %.300q: %w", p.entries, hdr.Name, err)
+		}
+	}
+	if err := p.tape.rest(); err != nil {
+		return err
+	}
+	close(p.pieces)
+	close(p.contents)
+	return p.tree.finish()
+}
+
+// loneZeroBlock reports whether the parser stopped at one block of zeros with
+// something else after it. GNU tar takes that for the end of the archive.
+func (p *parser) loneZeroBlock() bool {
+	return p.entries > 0 && p.tape.blank == [2]bool{true, false}
+}
+
+// explain gives the errors of the tar library the words of this package.
+func (p *parser) explain(err error) error {
+	switch {
+	case p.tape.err != nil:
+		return p.tape.err
+	case errors.Is(err, tar.ErrFieldTooLong):
+		return fmt.Errorf("%w: extended header of more than 1 MiB before byte %d, after entry %d", ErrLimit, p.tape.offset, p.entries)
+	case errors.Is(err, io.ErrUnexpectedEOF) && (p.entries > 0 || p.tape.offset >= tarBlock):
+		return fmt.Errorf("%w: the stream ends at byte %d, in the middle of entry %d", ErrTruncated, p.tape.offset, p.entries+1)
+	case p.entries > 0:
+		return fmt.Errorf("%w: no valid header before byte %d, after entry %d: %w", ErrNotTar, p.tape.offset, p.entries, err)
+	default:
+		return fmt.Errorf("%w: it does not begin with a valid header: %w", ErrNotTar, err)
+	}
+}
+
+// entry deals with one entry: first its payload, which comes next in the
+// stream, then its meaning.
+func (p *parser) entry(hdr *tar.Header) error {
+	kind := kindOf(hdr)
+	number := int32(none)
+	if kind == ModeRegular && hdr.Size > 0 {
+		if err := p.payload(hdr); err != nil {
+			return err
+		}
+		number = p.number
+		p.number++
+	}
+	err := p.place(hdr, kind, number)
+	var problem nameError
+	if errors.As(err, &problem) {
+		p.warn(hdr, string(problem))
+		return nil
+	}
+	return err
+}
+
+// kindOf returns the file type of an entry; 0 for one that is no file. Types
+// that nobody knows are regular files, as POSIX wants it and GNU tar does.
+func kindOf(hdr *tar.Header) uint32 {
+	switch hdr.Typeflag {
+	case tar.TypeXGlobalHeader, 'V', 'M', 'N':
+		return 0
+	case tar.TypeDir, 'D':
+		return ModeDir
+	case tar.TypeSymlink:
+		return ModeSymlink
+	case tar.TypeChar:
+		return ModeChar
+	case tar.TypeBlock:
+		return ModeBlock
+	case tar.TypeFifo:
+		return ModeFIFO
+	case tar.TypeLink:
+		return 0
+	default:
+		if strings.HasSuffix(hdr.Name, "/") { // from before tar had directories
+			return ModeDir
+		}
+		return ModeRegular
+	}
+}
+
+// payload sends the bytes of a regular file to the sink and to the recorder.
+func (p *parser) payload(hdr *tar.Header) error {
+	if sparse(hdr) {
+		return p.sparsePayload(hdr)
+	}
+	if err := p.tape.flush(); err != nil {
+		return err
+	}
+	c := newContent(hdr.Size)
+	if hdr.Size <= smallMax {
+		data, err := p.tape.takeAll(hdr.Size, 2)
+		if err != nil {
+			return err
+		}
+		c.data = data
+		if err := send(p.ctx, p.contents, c); err != nil {
+			return err
+		}
+		return send(p.ctx, p.pieces, piece{part: data, last: c, name: hdr.Name})
+	}
+	c.more = make(chan chunk, 4)
+	if err := send(p.ctx, p.contents, c); err != nil {
+		return err
+	}
+	for left := hdr.Size; left > 0; {
+		part, err := p.tape.take(left, 2)
+		if err != nil {
+			return err
+		}
+		left -= int64(len(part.data))
+		if err := send(p.ctx, c.more, part); err != nil {
+			return err
+		}
+		if err := send(p.ctx, p.pieces, piece{part: part}); err != nil {
+			return err
+		}
+	}
+	close(c.more)
+	return send(p.ctx, p.pieces, piece{last: c, name: hdr.Name})
+}
+
+// sparse reports whether the payload of an entry is not the bytes of its file,
+// but those between its holes, and a map of them.
+func sparse(hdr *tar.Header) bool {
+	if hdr.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range hdr.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// sparsePayload stores the file as it is with its holes. The tape records what
+// the parser reads for it as raw bytes.
+func (p *parser) sparsePayload(hdr *tar.Header) error {
+	if p.expanded += hdr.Size; hdr.Size > p.limits.Size || p.expanded > p.limits.Size {
+		return fmt.Errorf("%w: sparse files of more than %d bytes", ErrLimit, p.limits.Size)
+	}
+	c := newContent(hdr.Size)
+	c.more = make(chan chunk, 4)
+	if err := send(p.ctx, p.contents, c); err != nil {
+		return err
+	}
+	for left := hdr.Size; left > 0; {
+		b := spare()
+		b.refs.Store(1)
+		n, err := io.ReadFull(p.tar, b.data[:min(left, blockSize)])
+		if err != nil {
+			return p.explain(err)
+		}
+		left -= int64(n)
+		if err := send(p.ctx, c.more, chunk{data: b.data[:n], block: b}); err != nil {
+			return err
+		}
+	}
+	close(c.more)
+	return send(p.ctx, p.pieces, piece{last: c, store: true})
+}
+
+// attributes returns the inode that a header describes.
+func (p *parser) attributes(hdr *tar.Header, kind uint32) inode {
+	n := inode{
+		mode:  kind | uint32(hdr.Mode)&0o7777,
+		uid:   p.id(hdr, "uid", int64(hdr.Uid)),
+		gid:   p.id(hdr, "gid", int64(hdr.Gid)),
+		mtime: Time{Sec: hdr.ModTime.Unix(), Nsec: uint32(hdr.ModTime.Nanosecond())},
+	}
+	switch kind {
+	case ModeRegular:
+		n.size = hdr.Size
+	case ModeSymlink:
+		n.size = int64(len(hdr.Linkname))
+	case ModeChar, ModeBlock:
+		n.a, n.b = uint32(hdr.Devmajor), uint32(hdr.Devminor)
+	}
+	return n
+}
+
+// overflowID is what Linux shows for an id that it cannot express.
+const overflowID = 65534
+
+func (p *parser) id(hdr *tar.Header, what string, id int64) uint32 {
+	if id < 0 || id >= math.MaxUint32 {
+		p.warn(hdr, fmt.Sprintf("has the %s %d, which Linux does not have; %d stands for it", what, id, overflowID))
+		return overflowID
+	}
+	return uint32(id)
+}
+
+const xattrPrefix = "SCHILY.xattr."
+
+// xattrs returns the encoded extended attributes of an entry. They are taken
+// from the PAX records, because the library drops empty values.
+func (p *parser) xattrs(hdr *tar.Header) []byte {
+	var set []Xattr
+	for key, value := range hdr.PAXRecords {
+		name, ok := strings.CutPrefix(key, xattrPrefix)
+		if !ok {
+			continue
+		}
+		if len(name) == 0 || len(name) > nameMax || len(value) > xattrMax {
+			p.warn(hdr, fmt.Sprintf("has the extended attribute %.300q of %d bytes, which Linux cannot hold; it is left out", name, len(value)))
+			continue
+		}
+		set = append(set, Xattr{Name: name, Value: []byte(value)})
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	return appendXattrSet(nil, set)
+}
+
+const (
+	xattrMax   = 64 << 10 // XATTR_SIZE_MAX of Linux
+	symlinkMax = 4095     // PATH_MAX without its NUL
+)

@@ -1,0 +1,150 @@
+package tarindex
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"hash"
+	"io"
+	"strconv"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/opencontainers/go-digest"
+	"github.com/vbatts/tar-split/tar/storage"
+)
+
+// The record of a layer is what its tar consists of besides contents: a zstd
+// stream of tar-split's entries, one JSON object a line. A segment's payload is
+// bytes of the tar as they are. A file's payload is the SHA-256 of a content,
+// whose size bytes come at this place; its name is for people, nothing depends
+// on it.
+
+// A piece is a part of the tar, in the order of the tar: a raw segment, or a
+// chunk of a content. The last chunk of a content brings the content.
+type piece struct {
+	raw   *[]byte
+	part  chunk
+	last  *content
+	name  string // of the entry, with last
+	store bool   // last is to be stored and not recorded: its bytes came raw
+}
+
+// A recorder writes the record and proves it: it hashes what it has recorded,
+// the segments as written and the contents as handed to the sink.
+type recorder struct {
+	out      *zstd.Encoder
+	line     []byte
+	position int
+	proof    hash.Hash
+	contents []contentRecord
+	bytes    int64 // of contents
+}
+
+func newRecorder(w io.Writer) (*recorder, error) {
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return nil, err
+	}
+	return &recorder{out: z, proof: sha256.New()}, nil
+}
+
+func (r *recorder) run(ctx context.Context, in <-chan piece) error {
+	for {
+		p, ok, err := receive(ctx, in)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if err := r.out.Close(); err != nil {
+				return fmt.Errorf("write the record: %w", err)
+			}
+			return nil
+		}
+		if p.raw != nil {
+			err = r.segment(*p.raw)
+			rawPool.Put(p.raw)
+		} else {
+			err = r.chunk(ctx, p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *recorder) chunk(ctx context.Context, p piece) error {
+	if p.part.block != nil {
+		r.proof.Write(p.part.data)
+		p.part.block.release()
+	}
+	if p.last == nil {
+		return nil
+	}
+	h, _, err := receive(ctx, p.last.done)
+	if err != nil {
+		return err
+	}
+	r.contents = append(r.contents, contentRecord{hash: h, size: p.last.size})
+	r.bytes += p.last.size
+	size := p.last.size
+	contentPool.Put(p.last)
+	if p.store {
+		return nil
+	}
+	return r.file(p.name, size, h)
+}
+
+func (r *recorder) digest() digest.Digest { return digest.NewDigest(digest.SHA256, r.proof) }
+
+// segment appends a line for raw bytes.
+func (r *recorder) segment(raw []byte) error {
+	r.proof.Write(raw)
+	b := append(r.line[:0], `{"type":`...)
+	b = strconv.AppendInt(b, int64(storage.SegmentType), 10)
+	b = append(b, `,"payload":"`...)
+	b = base64.StdEncoding.AppendEncode(b, raw)
+	return r.finishLine(b)
+}
+
+// file appends a line for a content. The line is written by hand, since
+// encoding/json took a third of the time of an import.
+func (r *recorder) file(name string, size int64, h Hash) error {
+	b := append(r.line[:0], `{"type":`...)
+	b = strconv.AppendInt(b, int64(storage.FileType), 10)
+	if plain(name) {
+		b = append(b, `,"name":"`...)
+		b = append(b, name...)
+	} else {
+		b = append(b, `,"name_raw":"`...)
+		b = base64.StdEncoding.AppendEncode(b, []byte(name))
+	}
+	b = append(b, `","size":`...)
+	b = strconv.AppendInt(b, size, 10)
+	b = append(b, `,"payload":"`...)
+	b = base64.StdEncoding.AppendEncode(b, h[:])
+	return r.finishLine(b)
+}
+
+func (r *recorder) finishLine(b []byte) error {
+	b = append(b, `","position":`...)
+	b = strconv.AppendInt(b, int64(r.position), 10)
+	b = append(b, "}\n"...)
+	r.line = b
+	r.position++
+	if _, err := r.out.Write(b); err != nil {
+		return fmt.Errorf("write the record: %w", err)
+	}
+	return nil
+}
+
+// plain reports whether s can stand in a JSON string as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}

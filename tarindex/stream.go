@@ -1,0 +1,192 @@
+package tarindex
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// The stream goes through Scan in blocks of a fixed ring. Whoever holds a block
+// reads it only; the last to release it gives it back to the ring. So the
+// memory of a scan is bounded, and a stage that is slow slows the others down.
+const (
+	blockSize = 256 << 10
+	ringSize  = 32 // blocks
+)
+
+type block struct {
+	data []byte
+	refs atomic.Int32
+	home chan *block // its ring; nil: a spare block
+}
+
+func (b *block) release() {
+	switch {
+	case b.refs.Add(-1) > 0:
+	case b.home != nil:
+		b.home <- b // never blocks: the ring has room for all its blocks
+	default:
+		spares.Put(b)
+	}
+}
+
+// spares are blocks outside of the ring, for contents that are copied. What is
+// queued bounds their number.
+var spares = sync.Pool{New: func() any { return &block{data: make([]byte, 0, blockSize)} }}
+
+func spare() *block {
+	b := spares.Get().(*block)
+	b.data = b.data[:0]
+	return b
+}
+
+func newRing() chan *block {
+	ring := make(chan *block, ringSize)
+	for range ringSize {
+		ring <- &block{data: make([]byte, 0, blockSize), home: ring}
+	}
+	return ring
+}
+
+// send and receive are channel operations that end with the scan.
+func send[T any](ctx context.Context, c chan<- T, v T) error {
+	select {
+	case c <- v:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func receive[T any](ctx context.Context, c <-chan T) (v T, ok bool, err error) {
+	select {
+	case v, ok = <-c:
+		return v, ok, nil
+	case <-ctx.Done():
+		return v, false, context.Cause(ctx)
+	}
+}
+
+// An inlet reads the input stream to its very end and hands the uncompressed
+// bytes on in blocks: first stage of a scan.
+type inlet struct {
+	in     meter
+	limits Limits
+	ring   chan *block
+	out    []chan<- *block // every block goes to all of them
+
+	compression Compression
+	size        int64
+}
+
+// A meter counts and hashes what is read through it.
+type meter struct {
+	r    io.Reader
+	hash hash.Hash
+	n    int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.hash.Write(p[:n])
+	m.n += int64(n)
+	return n, err
+}
+
+func (m *meter) digest() digest.Digest { return digest.NewDigest(digest.SHA256, m.hash) }
+
+func newInlet(r io.Reader, l Limits, ring chan *block, out ...chan<- *block) *inlet {
+	return &inlet{in: meter{r: r, hash: sha256.New()}, limits: l, ring: ring, out: out}
+}
+
+func (s *inlet) run(ctx context.Context) error {
+	plain, compression, err := decompress(&s.in, s.limits.Window)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	s.compression = compression
+	for {
+		b, _, err := receive(ctx, s.ring)
+		if err != nil {
+			return err
+		}
+		n, err := readFull(plain, b.data[:blockSize])
+		b.data = b.data[:n]
+		s.size += int64(n)
+		b.refs.Store(int32(len(s.out)))
+		for _, c := range s.out {
+			if err := send(ctx, c, b); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			// What a decompressor leaves unread belongs to the stream's digest.
+			if _, err := io.Copy(io.Discard, &s.in); err != nil {
+				return fmt.Errorf("read the layer: %w", err)
+			}
+			for _, c := range s.out {
+				close(c)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.checkSize(); err != nil {
+			return err
+		}
+	}
+}
+
+// readFull fills p as far as the stream goes. Unlike io.ReadFull it gives back
+// the error of the reader as it is, so that a truncated gzip stream is told
+// from the end of a whole one.
+func readFull(r io.Reader, p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var k int
+		k, err = r.Read(p[n:])
+		n += k
+	}
+	if n == len(p) && errors.Is(err, io.EOF) {
+		err = nil // it comes again
+	}
+	return n, err
+}
+
+func (s *inlet) checkSize() error {
+	if s.size > s.limits.Size {
+		return fmt.Errorf("%w: the layer is larger than %d bytes", ErrLimit, s.limits.Size)
+	}
+	if s.size > ratioFrom && s.size/(s.in.n+1) > s.limits.Ratio {
+		return fmt.Errorf("%w: the layer expands to more than %d times its compressed size", ErrLimit, s.limits.Ratio)
+	}
+	return nil
+}
+
+// ratioFrom is the size from which on Limits.Ratio counts: a small stream does
+// no harm.
+const ratioFrom = 64 << 20
+
+// hashBlocks is the stage that finds the DiffID.
+func hashBlocks(ctx context.Context, in <-chan *block) (digest.Digest, error) {
+	h := sha256.New()
+	for {
+		b, ok, err := receive(ctx, in)
+		if err != nil {
+			return "", err
+		}
+		if !ok {
+			return digest.NewDigest(digest.SHA256, h), nil
+		}
+		h.Write(b.data)
+		b.release()
+	}
+}
