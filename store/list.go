@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sort"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -17,7 +19,8 @@ func checkDigest(d digest.Digest) error {
 	return nil
 }
 
-// list gives the names in a directory of the store, sorted.
+// list gives the names in a directory of the store, sorted. The names that NFS gives to files which are removed while
+// somebody has them open are not ours to see.
 func (s *Store) list(dir string) ([]string, error) {
 	f, err := os.Open(s.path(dir))
 	if err != nil {
@@ -28,6 +31,7 @@ func (s *Store) list(dir string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", s.path(dir), err)
 	}
+	names = slices.DeleteFunc(names, func(n string) bool { return strings.HasPrefix(n, ".nfs") })
 	sort.Strings(names)
 	return names, nil
 }

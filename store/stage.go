@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/gofrs/flock"
 
@@ -15,8 +16,9 @@ import (
 	"github.com/layerfs/layerfs/internal/sys"
 )
 
-// stage is a directory of its own for work in flight: staging/<random>/. Its file "lock" is locked as long as the
-// writer lives. One that is not locked is litter, and anybody may remove it.
+// stage is a directory of its own for work in flight: staging/<random>/, or trash/<random>/ for what is on its way out.
+// Its file "lock" is locked as long as the process lives that made it. One that is not locked is litter, and anybody may
+// remove it.
 type stage struct {
 	dir  string
 	lock *flock.Flock
@@ -26,9 +28,11 @@ type stage struct {
 //
 // A collector may come between mkdir and lock, take the directory for litter and remove it. So the lock counts only if
 // the directory still has the very file that was locked; else it is tried again with another name.
-func (s *Store) newStage() (*stage, error) {
+func (s *Store) newStage() (*stage, error) { return s.newStageIn("staging") }
+
+func (s *Store) newStageIn(parent string) (*stage, error) {
 	for {
-		dir := s.path("staging", randomName())
+		dir := s.path(parent, randomName())
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("stage: %w", err)
 		}
@@ -50,6 +54,37 @@ func (s *Store) newStage() (*stage, error) {
 			return nil, fmt.Errorf("stage: %w", err)
 		}
 	}
+}
+
+// clearDead removes the stages in parent whose process is dead, and anything else that does not belong there. It
+// returns how many there were.
+func (s *Store) clearDead(parent string, dryRun bool) (n int, err error) {
+	names, err := s.list(parent)
+	if err != nil {
+		return 0, err
+	}
+	var failed []error
+	for _, name := range names {
+		dir := s.path(parent, name)
+		lock := newLock(filepath.Join(dir, "lock"))
+		// A file in the place of a directory cannot be locked and is nobody's.
+		free, err := lock.TryLock()
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // its owner removed it
+			continue
+		case err != nil && !errors.Is(err, syscall.ENOTDIR):
+			failed = append(failed, err)
+			continue
+		case err == nil && !free:
+			continue
+		}
+		n++
+		if !dryRun {
+			failed = append(failed, sys.RemoveAll(dir))
+		}
+		_ = lock.Close()
+	}
+	return n, errors.Join(failed...)
 }
 
 // path is a path inside the staging directory.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/layerfs/layerfs/internal/durable"
 	"github.com/layerfs/layerfs/internal/sys"
@@ -13,21 +14,23 @@ import (
 // bin is a directory trash/<random>/ that garbage is renamed into: quick, whatever its size, and under whatever lock is
 // held. empty deletes it afterwards. A deletion that is cut off is finished by the next collection.
 type bin struct {
-	store *Store
-	dir   string
-	from  map[string]bool // directories that things were taken out of
-	n     int
+	*stage
+	from map[string]bool // directories that things were taken out of
+	n    int
 }
 
 func (s *Store) newBin() (*bin, error) {
-	b := &bin{store: s, dir: s.path("trash", randomName()), from: map[string]bool{}}
-	return b, os.Mkdir(b.dir, 0o700)
+	st, err := s.newStageIn("trash")
+	if err != nil {
+		return nil, err
+	}
+	return &bin{stage: st, from: map[string]bool{}}, nil
 }
 
 // take renames path (absolute) into the bin. A path that is not there is taken already.
 func (b *bin) take(path string) error {
 	// Numbered, because the names of two kinds of garbage may be the same.
-	err := os.Rename(path, filepath.Join(b.dir, fmt.Sprintf("%d", b.n)))
+	err := os.Rename(path, b.path(strconv.Itoa(b.n)))
 	if gone(err) {
 		return nil
 	}
@@ -48,7 +51,8 @@ func (b *bin) sync() error {
 
 // empty deletes the bin.
 func (b *bin) empty() error {
-	if err := sys.RemoveAll(b.dir); err != nil {
+	err := errors.Join(sys.RemoveAll(b.dir), b.lock.Close())
+	if err != nil {
 		return fmt.Errorf("out of the store, but not all of its disk space is free: %w; `layerfs gc` tries again", err)
 	}
 	return nil
@@ -66,13 +70,13 @@ func (s *Store) discard(op, path string) error {
 		return errors.Join(err, b.empty())
 	}
 	if err := durable.Reach(op + ".trashed"); err != nil {
-		return err
+		return errors.Join(err, b.empty())
 	}
 	if err := b.sync(); err != nil {
-		return err
+		return errors.Join(err, b.empty())
 	}
 	if err := durable.Reach(op + ".durable"); err != nil {
-		return err
+		return errors.Join(err, b.empty())
 	}
 	return b.empty()
 }

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/layerfs/layerfs/tarindex"
+)
+
+// LayerTar writes the top layer of a chain as the very tar that was unpacked, and verifies it on the way: an error after
+// the last byte (ErrDigest, ErrCorrupt) means that what was written is not that tar. ErrNotFound.
+func (s *Store) LayerTar(ctx context.Context, id digest.Digest, w io.Writer) error {
+	c, err := s.Chain(id)
+	if err != nil {
+		return err
+	}
+	return s.assemble(ctx, c.DiffID, w)
+}
+
+// assemble writes the tar of one layer.
+func (s *Store) assemble(ctx context.Context, diffID digest.Digest, w io.Writer) error {
+	path := s.path(layerDir(diffID), "tar-split")
+	rec, err := os.Open(path)
+	if gone(err) {
+		return s.missing(layerDir(diffID), path, "layer", diffID)
+	}
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	open := func(h tarindex.Hash) (io.ReadCloser, error) { return s.OpenContent(h) }
+	if err := tarindex.Assemble(ctx, rec, open, w, diffID); err != nil {
+		return s.assembleError(path, diffID, err)
+	}
+	return nil
+}
+
+// assembleError gives an error of Assemble the kind that callers of the store know.
+func (s *Store) assembleError(path string, diffID digest.Digest, err error) error {
+	switch {
+	case errors.Is(err, tarindex.ErrDigest):
+		return fmt.Errorf("layer %s: %w: %w; run `layerfs check`", diffID, ErrDigest, err)
+	case errors.Is(err, tarindex.ErrCorrupt), errors.Is(err, tarindex.ErrFormat):
+		return fmt.Errorf("layer %s: %s: %w: %w; run `layerfs check`", diffID, path, ErrCorrupt, err)
+	}
+	return fmt.Errorf("layer %s: %w", diffID, err)
+}

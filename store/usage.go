@@ -1,0 +1,131 @@
+package store
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Usage is what the store holds and what that costs. Sizes are lengths of files in bytes, but for RW layers and litter,
+// which may have holes: those are bytes of disk.
+type Usage struct {
+	Images   int `json:"images"`
+	Chains   int `json:"chains"`
+	Layers   int `json:"layers"`
+	RWs      int `json:"rwLayers"`
+	Contents int `json:"contents"`
+
+	ContentBytes int64 `json:"contentBytes"` // the pool: every content once
+	LayerBytes   int64 `json:"layerBytes"`   // what the files of all layers would be, each layer on its own
+	ImageBytes   int64 `json:"imageBytes"`   // what the files of all images would be, each image on its own
+
+	RecordBytes int64 `json:"recordBytes"` // layers' indexes, tar-split and records; chains, images, configs, manifests
+	MergedBytes int64 `json:"mergedBytes"` // cached merged indexes: can be deleted and made again
+	RWBytes     int64 `json:"rwBytes"`
+	LitterBytes int64 `json:"litterBytes"` // staging and trash: work in flight, or for gc
+
+	FreeBytes  int64 `json:"freeBytes"` // of the file system, for this user
+	TotalBytes int64 `json:"totalBytes"`
+}
+
+// Usage measures the store. It takes no lock: what changes meanwhile is counted or not.
+func (s *Store) Usage() (Usage, error) {
+	var u Usage
+	imgs, err := s.Images()
+	if err != nil {
+		return u, err
+	}
+	u.Images = len(imgs)
+	for _, img := range imgs {
+		if img.ChainID == "" {
+			continue
+		}
+		c, err := s.Chain(img.ChainID)
+		if err != nil {
+			return u, fmt.Errorf("image %s: %w", img.Name, err)
+		}
+		u.ImageBytes += c.Size
+	}
+	layers, err := s.Layers()
+	if err != nil {
+		return u, err
+	}
+	u.Layers = len(layers)
+	for _, l := range layers {
+		u.LayerBytes += l.ContentBytes
+	}
+	for dir, n := range map[string]*int{"chains/sha256": &u.Chains, "rw": &u.RWs} {
+		names, err := s.list(dir)
+		if err != nil {
+			return u, err
+		}
+		*n = len(names)
+	}
+	if err := s.measure(&u); err != nil {
+		return u, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.root, &st); err != nil {
+		return u, fmt.Errorf("statfs %s: %w", s.root, err)
+	}
+	u.FreeBytes, u.TotalBytes = int64(st.Bavail)*st.Bsize, int64(st.Blocks)*st.Bsize
+	return u, nil
+}
+
+// measure adds up the files of each part of the store.
+func (s *Store) measure(u *Usage) error {
+	length := func(fi fs.FileInfo) int64 { return fi.Size() }
+	blocks := func(fi fs.FileInfo) int64 { return fi.Sys().(*syscall.Stat_t).Blocks * 512 }
+	for _, part := range []struct {
+		dir  string
+		to   *int64
+		size func(fs.FileInfo) int64
+	}{
+		{"content", &u.ContentBytes, func(fi fs.FileInfo) int64 { u.Contents++; return fi.Size() }},
+		{"layers", &u.RecordBytes, length}, {"chains", &u.RecordBytes, length},
+		{"images", &u.RecordBytes, length}, {"blobs", &u.RecordBytes, length},
+		{"merged", &u.MergedBytes, length},
+		{"rw", &u.RWBytes, blocks},
+		{"staging", &u.LitterBytes, blocks}, {"trash", &u.LitterBytes, blocks},
+	} {
+		n, err := s.sum(part.dir, part.size)
+		if err != nil {
+			return err
+		}
+		*part.to += n
+	}
+	return nil
+}
+
+// size is the length of a file, or of all files in a directory.
+func (s *Store) size(path string) (int64, error) {
+	return s.sum(path, func(fi fs.FileInfo) int64 { return fi.Size() })
+}
+
+// sum adds up size over all files at and below path. Files with several names count once for each: only RW layers have
+// them, and few.
+func (s *Store) sum(path string, size func(fs.FileInfo) int64) (n int64, err error) {
+	err = filepath.WalkDir(s.path(path), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return ignoreGone(err)
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return ignoreGone(err)
+		}
+		n += size(fi)
+		return nil
+	})
+	return n, err
+}
+
+// ignoreGone makes an error of nothing if it only says that a file was removed while we looked.
+func ignoreGone(err error) error {
+	if gone(err) {
+		return nil
+	}
+	return err
+}
