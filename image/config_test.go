@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/layerfs/layerfs/store"
 )
 
 func TestNewConfig(t *testing.T) {
@@ -70,4 +73,98 @@ func TestNewConfigBad(t *testing.T) {
 			t.Errorf("%s + %s: %v, want %v", c.parent, c.diffID, err, c.want)
 		}
 	}
+}
+
+// TestCommit: the config of the nearest image below, and what came on top of it.
+func TestCommit(t *testing.T) {
+	f := newFixture(t)
+	s := newStore(t)
+	if _, err := Import(t.Context(), s, f.archive(t), Options{}); err != nil {
+		t.Fatal(err)
+	}
+	// Two layers more; the first was committed without a name.
+	diffIDs := slices.Clone(f.diffIDs)
+	top := digest.Digest(f.chainID)
+	for _, name := range []string{"one", "two"} {
+		data := layerTar(t, map[string]string{name: name})
+		chain, err := s.Register(t.Context(), top, bytes.NewReader(data), store.UnpackOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		top = chain.ID
+		diffIDs = append(diffIDs, sha(data))
+	}
+	// Another image of the same chain, with another config, which is only taken when asked for.
+	other, err := s.PutBlob(bytes.Replace(f.config, []byte("PATH=/bin"), []byte("PATH=/sbin"), 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutImage(store.Image{Name: "zzz:1", ChainID: digest.Digest(f.chainID), Config: other}); err != nil {
+		t.Fatal(err)
+	}
+	for base, env := range map[string]string{"": "PATH=/bin", "example.org/app:1": "PATH=/bin", "zzz:1": "PATH=/sbin", "absent:1": "PATH=/bin"} {
+		img, err := Commit(s, top, base, "docker.io/library/new:1", History{CreatedBy: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := s.Image("new:1")
+		if err != nil || stored.ChainID != top || stored.Config != img.Config {
+			t.Errorf("stored %+v, %v", stored, err)
+		}
+		var got struct {
+			Config struct{ Env []string }
+			RootFS struct {
+				DiffIDs []string `json:"diff_ids"`
+			}
+			History []object
+		}
+		data, err := s.Blob(img.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(data, &got); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got.RootFS.DiffIDs, diffIDs) || !slices.Equal(got.Config.Env, []string{env}) || len(got.History) != 2 {
+			t.Errorf("base %q: config %s", base, data)
+		}
+		saved(t, s, OCI, "new:1")
+	}
+
+	if err := s.PutImage(store.Image{Name: "wrong:1", ChainID: digest.Digest(f.diffIDs[0]), Config: digest.Digest(sha(f.config))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Commit(s, digest.Digest(f.diffIDs[0]), "", "x", History{}); !errors.Is(err, ErrLayerCount) {
+		t.Errorf("%v", err)
+	}
+	if _, err := Commit(s, top, "", "Bad Name", History{}); !errors.Is(err, ErrName) {
+		t.Errorf("%v", err)
+	}
+	if _, err := Commit(s, digest.Digest(sha(nil)), "", "x", History{}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestCommitFromNothing: registered layers that never were an image.
+func TestCommitFromNothing(t *testing.T) {
+	f := newFixture(t)
+	s := newStore(t)
+	var top digest.Digest
+	for _, l := range f.layers {
+		chain, err := s.Register(t.Context(), top, bytes.NewReader(l), store.UnpackOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		top = chain.ID
+	}
+	if _, err := Commit(s, top, "", "scratch/app:1", History{}); err != nil {
+		t.Fatal(err)
+	}
+	again := newStore(t)
+	images, err := Import(t.Context(), again, saved(t, s, OCI, "scratch/app:1"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.config = nil
+	f.checkImage(t, again, images[0])
 }

@@ -25,8 +25,9 @@ type Options struct {
 	Platform string
 	// Parallel is how many layers are unpacked at once; one for each processor when 0.
 	Parallel int
-	// Progress is called with the bytes of layers read so far and of all layers, from several goroutines but
-	// never from two at once, total first known when all documents have been read.
+	// Progress is called from several goroutines, but never from two at once. First, where an archive must be unpacked
+	// before it can be read (a pipe, a compressed one), with the bytes that came and total 0, as nobody knows how many
+	// there will be; then with the bytes of layers read so far and of all layers, beginning at 0.
 	Progress func(done, total int64)
 }
 
@@ -72,9 +73,10 @@ func importFrom(ctx context.Context, s *store.Store, path string, o Options) ([]
 	}
 	defer release()
 
-	var scratch scratch
-	defer scratch.remove()
-	src, err := openSource(ctx, path, o.Stdin, func() (*os.File, error) { return scratch.create(s) })
+	var tmp scratch
+	defer tmp.remove()
+	in := opener{ctx: ctx, create: func() (*os.File, error) { return tmp.create(s) }, report: o.Progress}
+	src, err := in.open(path, o.Stdin)
 	if err != nil {
 		return nil, err
 	}
@@ -168,19 +170,19 @@ func commitContent(s *store.Store, f found, unpacked map[string]digest.Digest) (
 }
 
 // scratch is a file in the store's staging directory that is made when it is needed.
-type scratch struct{ removers []func() }
+type scratch struct{ discard func() }
 
 func (t *scratch) create(s *store.Store) (*os.File, error) {
-	dir, remove, err := s.Scratch()
+	dir, discard, err := s.Scratch()
 	if err != nil {
 		return nil, err
 	}
-	t.removers = append(t.removers, remove)
+	t.discard = discard
 	return os.OpenFile(filepath.Join(dir, "archive.tar"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
 func (t *scratch) remove() {
-	for _, r := range t.removers {
-		r()
+	if t.discard != nil {
+		t.discard()
 	}
 }

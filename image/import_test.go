@@ -3,15 +3,20 @@ package image
 import (
 	"bytes"
 	"context"
+	"crypto/sha512"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"github.com/layerfs/layerfs/store"
 )
@@ -396,5 +401,113 @@ func TestImportCancelled(t *testing.T) {
 		if images, err := s.Images(); len(images) > 0 || err != nil {
 			t.Errorf("images %v, %v", images, err)
 		}
+	}
+}
+
+// TestImportSilentPipe: an import that waits for a pipe can be given up.
+func TestImportSilentPipe(t *testing.T) {
+	s := newStore(t)
+	r, w := io.Pipe()
+	defer w.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		w.Write(make([]byte, 100))
+		cancel()
+	}()
+	if _, err := Import(ctx, s, "-", Options{Stdin: r}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	noStaging(t, s)
+}
+
+// TestImportReadError: an error of the reader stays what it is.
+func TestImportReadError(t *testing.T) {
+	f := newFixture(t)
+	data := read(t, pack(t, f.archive(t), "-z"))
+	s := newStore(t)
+	_, err := Import(t.Context(), s, "-", Options{Stdin: io.MultiReader(bytes.NewReader(data[:1000]), iotest.ErrReader(syscall.EIO))})
+	if !errors.Is(err, syscall.EIO) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrTruncated) {
+		t.Errorf("%v", err)
+	}
+	noStaging(t, s)
+}
+
+// TestImportRepairs: a damaged layer is put right by importing its image again.
+func TestImportRepairs(t *testing.T) {
+	f := newFixture(t)
+	s := newStore(t)
+	dir := f.oci(t, "gzip", "+gzip")
+	if _, err := Import(t.Context(), s, dir, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := filepath.Glob(filepath.Join(s.Root(), "content/*/*"))
+	if err != nil || len(all) == 0 {
+		t.Fatal(all, err)
+	}
+	for _, damage := range []func(path string) error{
+		os.Remove,
+		func(path string) error { return errors.Join(os.Chmod(path, 0o600), os.Truncate(path, 1)) },
+	} {
+		for _, path := range all {
+			if fi, err := os.Stat(path); err == nil && fi.Size() > 1 {
+				if err := damage(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		images, err := Import(t.Context(), s, dir, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.checkImage(t, s, images[0])
+	}
+}
+
+// TestImportSHA512: the other digest algorithm of the specification.
+func TestImportSHA512(t *testing.T) {
+	f := newFixture(t)
+	dir := t.TempDir()
+	put := func(data []byte, mediaType string) object {
+		sum := sha512.Sum512(data)
+		write(t, filepath.Join(dir, "blobs/sha512", hex.EncodeToString(sum[:])), data)
+		return object{"mediaType": mediaType, "digest": "sha512:" + hex.EncodeToString(sum[:]), "size": len(data)}
+	}
+	var layers []object
+	for _, l := range f.layers {
+		layers = append(layers, put(compress(t, l, "gzip"), testOCILayer+"+gzip"))
+	}
+	putIndex(t, dir, put(toJSON(t, object{"schemaVersion": 2, "config": put(f.config, testOCIConfig), "layers": layers}), testOCIManifest))
+	s := newStore(t)
+	images, err := Import(t.Context(), s, dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.checkImage(t, s, images[0])
+
+	// Another compression of the same tar: the right DiffID, the wrong blob.
+	blob := filepath.Join(dir, "blobs/sha512", strings.TrimPrefix(layers[0]["digest"].(string), "sha512:"))
+	data := read(t, blob)
+	data[9] ^= 1 // the header's operating system
+	write(t, blob, data)
+	if _, err := Import(t.Context(), newStore(t), dir, Options{}); !errors.Is(err, ErrDigest) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestImportSparseMember: GNU tar --sparse stores a map in place of the file's bytes.
+func TestImportSparseMember(t *testing.T) {
+	f := newFixture(t)
+	dir := f.archive(t)
+	hole := filepath.Join(dir, fmt.Sprintf("%064x/layer.tar", 1))
+	if err := os.Truncate(hole, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"gnu", "posix"} {
+		out := filepath.Join(t.TempDir(), "sparse.tar")
+		run(t, nil, "tar", "-C", dir, "--sparse", "--format="+format, "-cf", out, ".")
+		if fi, err := os.Stat(out); err != nil || fi.Size() > 1<<20 {
+			t.Fatalf("the archive is not sparse: %v", err)
+		}
+		checkRefused(t, out, ErrDamaged, "--sparse")
 	}
 }

@@ -6,18 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 
 	"github.com/layerfs/layerfs/tarindex"
 )
 
-// openSource makes a source of what the user named. A plain tar on disk is read where it is. Everything
-// else (a compressed archive, a pipe, r for "-") cannot be read in any order and is first unpacked into the
-// file that spool creates.
-func openSource(ctx context.Context, path string, r io.Reader, spool func() (*os.File, error)) (source, error) {
+// An opener makes sources of what users name.
+type opener struct {
+	ctx    context.Context
+	create func() (*os.File, error) // a file to unpack into
+	report func(done, total int64)  // nil = nobody wants to know
+}
+
+// open takes a plain tar on disk as it is. Everything else but a directory (a compressed archive, a pipe, stdin for "-")
+// cannot be read in any order and is unpacked into a file first.
+func (o *opener) open(path string, stdin io.Reader) (source, error) {
 	if path == "-" {
-		return spoolTar(ctx, r, spool)
+		return o.spool(stdin)
 	}
 	fi, err := os.Stat(path)
 	if err != nil {
@@ -41,7 +46,7 @@ func openSource(ctx context.Context, path string, r io.Reader, spool func() (*os
 		}
 	}
 	defer f.Close()
-	return spoolTar(ctx, f, spool)
+	return o.spool(f)
 }
 
 // isPlain tells by its first bytes whether f is not compressed. f stands at its start before and after.
@@ -55,24 +60,33 @@ func isPlain(f io.ReadSeeker) (bool, error) {
 	return compression == tarindex.None, err
 }
 
-func spoolTar(ctx context.Context, r io.Reader, spool func() (*os.File, error)) (source, error) {
-	z, _, err := tarindex.Decompress(bufio.NewReaderSize(r, 1<<20))
-	if err != nil {
-		return nil, sourceError(err)
-	}
-	defer z.Close()
-	f, err := spool()
+func (o *opener) spool(r io.Reader) (source, error) {
+	f, err := o.create()
 	if err != nil {
 		return nil, err
 	}
-	if _, err = io.Copy(f, contextReader{ctx, z}); err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
+	if err := o.unpack(f, r); err != nil {
 		f.Close()
-		return nil, sourceError(err)
+		return nil, err
 	}
 	return closeOnError(f)
+}
+
+// unpack writes the uncompressed archive into f and goes back to its start.
+func (o *opener) unpack(f *os.File, r io.Reader) error {
+	z, _, err := tarindex.Decompress(bufio.NewReaderSize(&spoolReader{opener: o, r: r}, 1<<20))
+	if err == nil {
+		defer z.Close()
+		_, err = io.Copy(f, z)
+	}
+	if ctxErr := o.ctx.Err(); ctxErr != nil {
+		return ctxErr // whatever a decompressor made of it
+	}
+	if err != nil {
+		return sourceError(err)
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return err
 }
 
 func closeOnError(f *os.File) (source, error) {
@@ -89,21 +103,38 @@ func sourceError(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, tarindex.ErrTruncated) {
 		return fmt.Errorf("%w: the compressed stream ends too early; copy or download it again (%w)", ErrTruncated, err)
 	}
-	if errors.Is(err, fs.ErrPermission) || isErrno(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
+	if isErrno(err) {
+		return err // the disk's fault or the reader's, not the archive's
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// contextReader ends a long copy when its context ends.
-type contextReader struct {
-	ctx context.Context
-	io.Reader
+// spoolReader counts what it reads, and gives up when the context ends even while nothing comes: a pipe may be silent
+// for ever. The read in flight is abandoned then, together with its buffer.
+type spoolReader struct {
+	*opener
+	r    io.Reader
+	done int64
 }
 
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
+func (s *spoolReader) Read(p []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
 	}
-	return r.Reader.Read(p)
+	read := make(chan result, 1)
+	go func() {
+		n, err := s.r.Read(p)
+		read <- result{n, err}
+	}()
+	select {
+	case <-s.ctx.Done():
+		return 0, s.ctx.Err()
+	case got := <-read:
+		s.done += int64(got.n)
+		if s.report != nil {
+			s.report(s.done, 0)
+		}
+		return got.n, got.err
+	}
 }
