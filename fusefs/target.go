@@ -22,7 +22,7 @@ var (
 	// ErrNotMounted says that there is no FUSE mount at the target.
 	ErrNotMounted = errors.New("not a layerfs mount")
 	// ErrBusy says that a mount is in use: open files, working directories.
-	ErrBusy = errors.New("mount is in use")
+	ErrBusy = errors.New("mount is busy")
 )
 
 // CheckTarget tells whether a union of the store at storeRoot can be mounted on
@@ -40,7 +40,7 @@ func CheckTarget(target, storeRoot string) (string, error) {
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return "", fmt.Errorf("%w: %s does not exist; make the directory first: mkdir -p %s", ErrTarget, target, target)
+		return "", fmt.Errorf("%w: %s: %w; make the directory first: mkdir -p %s", ErrTarget, target, os.ErrNotExist, target)
 	case err != nil:
 		return "", fmt.Errorf("%w: %w", ErrTarget, err)
 	case !st.IsDir():
@@ -75,7 +75,7 @@ func checkEmpty(target, path string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrTarget, err)
 	}
-	return fmt.Errorf("%w: %s is not empty (it holds %q); choose an empty directory", ErrTarget, target, names[0])
+	return fmt.Errorf("%w: %s: %w (it holds %q); choose an empty directory", ErrTarget, target, unix.ENOTEMPTY, names[0])
 }
 
 // clearStale detaches dead mounts on path, one on top of the other, if they are
