@@ -12,7 +12,7 @@ BENCHTIME ?= 1s
 VERSION := $(shell git describe --tags --always --match 'v*' 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
 DATE    := $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+LDFLAGS := -s -w -X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT) -X main.buildDate=$(DATE)
 
 # No C compiler, no libc: the binary runs on any Linux of its architecture.
 # The commit is passed by hand, for -buildvcs refuses a checkout that another user owns.

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+
+	"github.com/layerfs/layerfs/image"
+	"github.com/layerfs/layerfs/store"
+	"github.com/layerfs/layerfs/unionfs"
+)
+
+func newCommit(a *app) *cobra.Command {
+	var tag string
+	cmd := &cobra.Command{
+		Use:   "commit [--tag REF] NAME",
+		Short: "Make a layer of what was changed in an RW layer; prints its ChainID",
+		Long: `Make a new layer of what was changed in an RW layer, on top of the chain it is over.
+With --tag the result also becomes an image, whose config is that of the image the RW
+layer was made from plus one layer. The RW layer stays as it is. Prints the ChainID.`,
+		Example: `  layerfs commit work
+  layerfs commit work --tag my/debian:1
+  SOURCE_DATE_EPOCH=0 layerfs commit work --tag my/reproducible:1`,
+		Args:              exactly(1),
+		ValidArgsFunction: a.complete(rwNames),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := tag
+			if tag != "" {
+				var err error
+				if name, err = image.CanonicalName(tag); err != nil {
+					return fmt.Errorf("--tag: %w", err)
+				}
+			}
+			created, err := epoch()
+			if err != nil {
+				return usage(cmd, "%v", err)
+			}
+			s, done, err := a.use()
+			if err != nil {
+				return err
+			}
+			defer done()
+			rw, err := s.RW(args[0])
+			if err != nil {
+				return err
+			}
+			chain, err := commit(cmd.Context(), s, rw)
+			if err != nil {
+				return fmt.Errorf("commit %s: %w", rw.Name, err)
+			}
+			if name != "" {
+				if err := tagCommit(s, rw, chain, name, created); err != nil {
+					return fmt.Errorf("commit %s: chain %s is stored, but not tagged: %w", rw.Name, chain.ID, err)
+				}
+			}
+			return a.line("%s", chain.ID)
+		},
+	}
+	cmd.Flags().StringVar(&tag, "tag", "", "make an image of this name, too")
+	return cmd
+}
+
+// commit pipes the diff of rw into the store as a layer on top of its parent.
+func commit(ctx context.Context, s *store.Store, rw *store.RW) (store.Chain, error) {
+	fs, closeAll, err := union(s, rw, unionfs.Options{ReadOnlyUpper: true})
+	if err != nil {
+		return store.Chain{}, err
+	}
+	defer closeAll()
+	r, w := io.Pipe()
+	diffDone := make(chan struct{})
+	go func() {
+		defer close(diffDone)
+		w.CloseWithError(fs.Diff(ctx, w)) // an error of the diff reaches Register as its read error
+	}()
+	chain, err := s.Register(ctx, rw.Parent, r, store.UnpackOptions{})
+	r.Close() // lets the diff end when Register gave up early
+	<-diffDone
+	return chain, err
+}
+
+// tagCommit makes an image of a committed chain. Its config continues that of the image below.
+func tagCommit(s *store.Store, rw *store.RW, chain store.Chain, name string, created time.Time) error {
+	var parent []byte
+	config, err := configBelow(s, rw)
+	if err != nil {
+		return err
+	}
+	if config != "" {
+		if parent, err = s.Blob(config); err != nil {
+			return err
+		}
+	}
+	data, err := image.NewConfig(parent, chain.DiffID, image.History{Created: created, CreatedBy: "layerfs commit " + rw.Name})
+	if err != nil {
+		return err
+	}
+	config, err = s.PutBlob(data)
+	if err != nil {
+		return err
+	}
+	return s.PutImage(store.Image{Name: name, Config: config, ChainID: chain.ID})
+}
+
+// configBelow finds the config of the image that rw is over: the one it was made from if that name still
+// means the same chain, else any image of that chain.
+func configBelow(s *store.Store, rw *store.RW) (digest.Digest, error) {
+	images, err := s.Images()
+	if err != nil {
+		return "", err
+	}
+	var config digest.Digest
+	for _, img := range images {
+		if img.ChainID != rw.Parent || img.Config == "" {
+			continue
+		}
+		if config == "" || img.Name == rw.Image {
+			config = img.Config
+		}
+	}
+	return config, nil
+}
+
+// epoch is the time of a commit: now, or SOURCE_DATE_EPOCH for results that can be repeated
+// (https://reproducible-builds.org/specs/source-date-epoch/).
+func epoch() (time.Time, error) {
+	value, set := os.LookupEnv("SOURCE_DATE_EPOCH")
+	if !set || value == "" {
+		return time.Now().UTC(), nil
+	}
+	seconds, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH=%s is not a number of seconds", value)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
