@@ -38,8 +38,14 @@ const rawMax = 64 << 10
 
 var rawPool = sync.Pool{New: func() any { b := make([]byte, 0, rawMax); return &b }}
 
+func newRaw() *[]byte {
+	b := rawPool.Get().(*[]byte)
+	*b = (*b)[:0]
+	return b
+}
+
 func newTape(ctx context.Context, in <-chan *block, out chan<- piece) *tape {
-	return &tape{ctx: ctx, in: in, out: out, raw: rawPool.Get().(*[]byte)}
+	return &tape{ctx: ctx, in: in, out: out, raw: newRaw()}
 }
 
 // fill makes sure that there is a byte to be read; io.EOF if there is none.
@@ -112,8 +118,7 @@ func (t *tape) flush() error {
 		t.err = err
 		return err
 	}
-	t.raw = rawPool.Get().(*[]byte)
-	*t.raw = (*t.raw)[:0]
+	t.raw = newRaw()
 	return nil
 }
 
