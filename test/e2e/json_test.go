@@ -26,26 +26,13 @@ func (b *box) inspect(ref string) inspected {
 	return v
 }
 
-// numbers reads a JSON object and gives its numbers by name, however deep they are.
+// numbers reads a flat JSON object of numbers.
 func (b *box) numbers(args ...string) map[string]float64 {
 	b.t.Helper()
-	var v any
+	var v map[string]float64
 	out := b.layerfs(args...)
 	if err := json.Unmarshal([]byte(out), &v); err != nil {
 		b.t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	found := map[string]float64{}
-	collect(v, "", found)
-	return found
-}
-
-func collect(v any, at string, found map[string]float64) {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, inner := range v {
-			collect(inner, strings.TrimPrefix(at+"."+k, "."), found)
-		}
-	case float64:
-		found[at] = v
-	}
+	return v
 }
