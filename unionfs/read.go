@@ -1,0 +1,177 @@
+package unionfs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/layerfs/layerfs/tarindex"
+)
+
+// A source is what the data of a regular file is read from.
+type source struct {
+	d    *descriptor // nil: the file is empty
+	size int64       // what the file has of it; -1: all
+}
+
+func (s source) release() {
+	if s.d != nil {
+		s.d.release()
+	}
+}
+
+// source opens the data of the regular file id. Once the data is copied up it
+// is that of the upper for every reader, also for who began to read before.
+func (f *FS) source(id uint64) (source, error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	o, err := f.object(id)
+	if err != nil {
+		return source{}, err
+	}
+	switch m := f.meta(o); {
+	case m.isDir():
+		return source{}, syscall.EISDIR
+	case !m.isReg():
+		return source{}, syscall.EINVAL
+	}
+	if o.n == nil || o.n.backing == 0 {
+		i, _ := o.lowerDirOf()
+		d, err := f.lowerContent(i)
+		return source{d, -1}, err
+	}
+	if !o.n.metacopy.Load() {
+		d, err := f.upperFile(o.n)
+		return source{d, -1}, err
+	}
+	a, err := f.upperAttr(o.n)
+	if err != nil {
+		return source{}, err
+	}
+	d, err := f.lowerContent(tarindex.Ino(o.n.low))
+	return source{d, a.Size}, err
+}
+
+// upperFile returns the descriptor of the upper part of a regular file. FS.mu
+// is held.
+func (f *FS) upperFile(n *node) (*descriptor, error) {
+	return f.files.get(descriptorKey{id: n.id}, func() (*os.File, error) {
+		l, err := f.at(n)
+		if err != nil {
+			return nil, err
+		}
+		defer l.release()
+		if f.readOnly {
+			return l.open(unix.O_RDONLY)
+		}
+		return l.open(unix.O_RDWR)
+	})
+}
+
+// lowerContent returns the content of a lower file; nil for the empty file.
+func (f *FS) lowerContent(i tarindex.Ino) (*descriptor, error) {
+	h, ok := f.lower.Content(i)
+	if !ok {
+		return nil, nil
+	}
+	return f.files.get(descriptorKey{id: lowerID(i), lower: true}, func() (*os.File, error) {
+		file, err := f.open(h)
+		if err != nil {
+			return nil, contentError(h, err)
+		}
+		return file, nil
+	})
+}
+
+// contentError makes sure that a damaged pool is an I/O error to the reader of
+// a file, and not that the file does not exist.
+func contentError(h tarindex.Hash, err error) error {
+	for _, busy := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, busy) {
+			return busy
+		}
+	}
+	return fmt.Errorf("%w: content %s: %v", syscall.EIO, h, err)
+}
+
+// Read reads from the regular file id into p, as pread(2): short only at the
+// end of the file.
+func (f *FS) Read(id uint64, p []byte, off int64) (int, error) {
+	s, err := f.source(id)
+	if err != nil || s.d == nil {
+		return 0, err
+	}
+	defer s.release()
+	if s.size >= 0 {
+		p = p[:max(0, min(int64(len(p)), s.size-off))]
+	}
+	return preadAll(s.d.fd, p, off)
+}
+
+func preadAll(fd int, p []byte, off int64) (int, error) {
+	for done := 0; ; {
+		var n int
+		err := retry(func() (err error) {
+			n, err = unix.Pread(fd, p[done:], off+int64(done))
+			return err
+		})
+		if err != nil {
+			return done, err
+		}
+		if done += n; n == 0 || done == len(p) {
+			return done, nil
+		}
+	}
+}
+
+// Lseek answers SEEK_DATA and SEEK_HOLE; ENXIO behind the end of the file.
+func (f *FS) Lseek(id uint64, off int64, whence int) (int64, error) {
+	if whence != unix.SEEK_DATA && whence != unix.SEEK_HOLE {
+		return 0, syscall.EINVAL
+	}
+	s, err := f.source(id)
+	if err != nil {
+		return 0, err
+	}
+	defer s.release()
+	if s.d == nil || off < 0 || s.size >= 0 && off >= s.size {
+		return 0, syscall.ENXIO
+	}
+	pos, err := unix.Seek(s.d.fd, off, whence)
+	switch {
+	case err != nil || s.size < 0:
+		return pos, err
+	case whence == unix.SEEK_DATA && pos >= s.size:
+		return 0, syscall.ENXIO
+	}
+	return min(pos, s.size), nil
+}
+
+// Statfs describes the file system of the upper, or the lower alone if there
+// is none.
+func (f *FS) Statfs() (Statfs, error) {
+	if f.root == nil {
+		return f.lowerStatfs(), nil
+	}
+	l := location{d: f.root.pin}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(l.d.fd, &st); err != nil {
+		return Statfs{}, err
+	}
+	return Statfs{
+		Bsize: uint32(st.Bsize), Frsize: uint32(st.Frsize), Blocks: st.Blocks, Bfree: st.Bfree, Bavail: st.Bavail,
+		Files: st.Files, Ffree: st.Ffree, Namelen: uint32(st.Namelen),
+	}, nil
+}
+
+// lowerStatfs shows a file system that is just full.
+func (f *FS) lowerStatfs() Statfs {
+	var blocks uint64 = 1
+	for _, size := range f.lower.Contents() {
+		blocks += uint64(size+blockSize-1) / blockSize
+	}
+	return Statfs{Bsize: blockSize, Frsize: blockSize, Blocks: blocks, Files: uint64(f.lower.Len()), Namelen: unix.NAME_MAX}
+}
