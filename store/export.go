@@ -42,11 +42,13 @@ func (s *Store) assemble(ctx context.Context, diffID digest.Digest, w io.Writer)
 
 // assembleError gives an error of Assemble the kind that callers of the store know.
 func (s *Store) assembleError(path string, diffID digest.Digest, err error) error {
+	kind := ErrDigest
 	switch {
 	case errors.Is(err, tarindex.ErrDigest):
-		return fmt.Errorf("layer %s: %w: %w; run `layerfs check`", diffID, ErrDigest, err)
 	case errors.Is(err, tarindex.ErrCorrupt), errors.Is(err, tarindex.ErrFormat):
-		return fmt.Errorf("layer %s: %s: %w: %w; run `layerfs check`", diffID, path, ErrCorrupt, err)
+		kind = ErrCorrupt
+	default:
+		return fmt.Errorf("layer %s: %w", diffID, err)
 	}
-	return fmt.Errorf("layer %s: %w", diffID, err)
+	return fmt.Errorf("%s: %w: %w; run `layerfs check`", path, kind, err)
 }

@@ -44,7 +44,7 @@ func openStore(t *testing.T, root string) *store.Store {
 func problems(t *testing.T, s *store.Store) []store.Problem {
 	t.Helper()
 	var ps []store.Problem
-	if err := s.Check(t.Context(), nil, func(p store.Problem) { ps = append(ps, p) }); err != nil {
+	if err := s.Check(context.Background(), nil, func(p store.Problem) { ps = append(ps, p) }); err != nil {
 		t.Fatalf("check: %v", err)
 	}
 	return ps
@@ -157,11 +157,14 @@ func putImage(s *store.Store, name string, chain digest.Digest) (store.Image, er
 	return img, s.PutImage(img)
 }
 
+// digestOf is the SHA-256 of data.
+func digestOf(data []byte) digest.Digest { return digest.FromBytes(data) }
+
 // wantTar checks that a layer comes out as the bytes that went in.
 func wantTar(t *testing.T, s *store.Store, id digest.Digest, want []byte) {
 	t.Helper()
 	var b bytes.Buffer
-	if err := s.LayerTar(t.Context(), id, &b); err != nil {
+	if err := s.LayerTar(context.Background(), id, &b); err != nil {
 		t.Errorf("export of %s: %v", id, err)
 	} else if !bytes.Equal(b.Bytes(), want) {
 		t.Errorf("export of %s: other bytes than went in", id)

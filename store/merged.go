@@ -102,6 +102,9 @@ func (s *Store) buildMerged(id digest.Digest) (_ *tarindex.Index, err error) {
 	if err := durable.Reach("merged.staged"); err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(s.path("merged/sha256"), 0o700); err != nil { // it may be deleted as a whole
+		return nil, err
+	}
 	if err := durable.Rename("merged", st.path("merged-0"), s.path(mergedPath(id))); err != nil {
 		return nil, err
 	}

@@ -1,15 +1,12 @@
 package store
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -122,8 +119,7 @@ func (s *Store) commitRW(rw *RW) error {
 		return err
 	}
 	err = durable.Rename("rw", st.path("rw"), rw.Dir())
-	// A directory with a record in it is never empty, so rename(2) refuses to replace it.
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
+	if taken(err) {
 		return fmt.Errorf("%w: somebody else made it just now; choose another name", ErrExists)
 	}
 	return err

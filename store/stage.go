@@ -137,6 +137,10 @@ func (s *Store) commitRecord(kind, path string, v any) error {
 	return nil
 }
 
+// taken tells whether a directory could not be renamed because there is one of that name. rename(2) replaces an empty
+// one; those that we rename never are, having a record.
+func taken(err error) bool { return errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) }
+
 // randomName is a name that nobody else has.
 func randomName() string {
 	var b [8]byte

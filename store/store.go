@@ -133,6 +133,13 @@ func (s *Store) create() error {
 			return err
 		}
 	}
+	lock, err := os.OpenFile(s.path("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := lock.Close(); err != nil {
+		return err
+	}
 	return s.commitFile("format", s.path("format"), formatBytes(), 0o600)
 }
 

@@ -129,7 +129,7 @@ func (s *Store) commitLayer(staged string, diffID digest.Digest) error {
 		return durable.SyncDir(filepath.Dir(final))
 	}
 	err := durable.Rename("unpack", staged, final)
-	if err == nil || !s.exists(layerDir(diffID)) {
+	if !taken(err) {
 		return err
 	}
 	// Another import may have been faster by a moment; replacing its work by the same is no harm.
