@@ -195,6 +195,13 @@ func (w *writer) header(name string, size int64) (bool, error) {
 	})
 }
 
+// directory writes a directory. Extractors that make missing parents may do that as root only (skopeo does).
+func (w *writer) directory(name string) error {
+	return w.tar.WriteHeader(&tar.Header{
+		Typeflag: tar.TypeDir, Name: name, Mode: 0o755, ModTime: time.Unix(0, 0),
+	})
+}
+
 func (w *writer) file(name string, data []byte) error {
 	fresh, err := w.header(name, int64(len(data)))
 	if err != nil || !fresh {

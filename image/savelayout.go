@@ -17,6 +17,11 @@ func (w *writer) layout(images []*stored) error {
 	if err := w.file(v1.ImageLayoutFile, version); err != nil {
 		return err
 	}
+	for _, dir := range []string{"blobs/", "blobs/sha256/"} {
+		if err := w.directory(dir); err != nil {
+			return err
+		}
+	}
 	index := v1.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2},
 		MediaType: v1.MediaTypeImageIndex,

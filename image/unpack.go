@@ -143,7 +143,7 @@ func (u *unpacker) read(ctx context.Context, l layerBlob) (digest.Digest, error)
 	}
 	layer, err := u.store.Unpack(ctx, r, o)
 	if err != nil {
-		return "", layerError(l, err)
+		return "", layerError(l, u.blame(l, err))
 	}
 	if verifier != nil && !verifier.Verified() {
 		return "", fmt.Errorf("%w: layer %s is not what its name says; get the image again", ErrDigest, l.name)
@@ -151,14 +151,35 @@ func (u *unpacker) read(ctx context.Context, l layerBlob) (digest.Digest, error)
 	return layer.DiffID, nil
 }
 
+// blame finds the reason for a stream that cannot be read: most often it is not the one that its digest promises,
+// which the store has not found out because it did not come to the end.
+func (u *unpacker) blame(l layerBlob, err error) error {
+	stream := errors.Is(err, tarindex.ErrCorrupt) || errors.Is(err, tarindex.ErrTruncated) || errors.Is(err, tarindex.ErrNotTar)
+	if !stream || l.digest == "" {
+		return err
+	}
+	f, openErr := openMember(u.src, "layer", l.name)
+	if openErr != nil {
+		return err
+	}
+	defer f.Close()
+	got, readErr := l.digest.Algorithm().FromReader(f)
+	if readErr != nil || got == l.digest {
+		return err
+	}
+	return fmt.Errorf("%w: its bytes are %s, not %s", ErrDigest, got, l.digest)
+}
+
 // layerError gives the errors of unpacking this package's words and the layer's name.
 func layerError(l layerBlob, err error) error {
 	switch {
+	case errors.Is(err, ErrDigest):
+		return fmt.Errorf("layer %s: %w; get the image again", l.name, err)
 	case errors.Is(err, store.ErrDigest), errors.Is(err, tarindex.ErrDigest):
 		return fmt.Errorf("%w: layer %s: %w; get the image again", ErrDigest, l.name, err)
 	case errors.Is(err, tarindex.ErrTruncated):
 		return fmt.Errorf("%w: layer %s: %w; get the image again", ErrTruncated, l.name, err)
-	case errors.Is(err, tarindex.ErrNotTar):
+	case errors.Is(err, tarindex.ErrNotTar), errors.Is(err, tarindex.ErrCorrupt):
 		return fmt.Errorf("%w: layer %s: %w; get the image again", ErrDamaged, l.name, err)
 	}
 	return fmt.Errorf("layer %s: %w", l.name, err)
