@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -20,7 +21,7 @@ type app struct {
 
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "layerfs",
+		Use:   "layerfs COMMAND",
 		Short: "Container image layers and writable layers, without root",
 		Long: `layerfs keeps container image layers and writable layers for people who have no root.
 A layer tar goes in, is unpacked once, can be mounted read-write through a
@@ -30,11 +31,12 @@ copy-on-write union in userspace, and comes out again byte for byte.`,
   layerfs changes work
   layerfs umount work
   layerfs commit work --tag my/debian:1`,
-		Args:              rootArgs,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Args:                  rootArgs,
+		RunE:                  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.PersistentFlags().StringVar(&a.root, "root", "",
 		"directory of the store (default $LAYERFS_ROOT, else ~/.local/share/layerfs; for root /var/lib/layerfs)")
@@ -49,6 +51,9 @@ copy-on-write union in userspace, and comes out again byte for byte.`,
 		}
 	}
 	root.AddCommand(newDaemon(a))
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "\n  {{.CommandPath}} [command]", "", 1))
+	root.SetHelpCommandGroupID(groups[len(groups)-1].title)
+	cobra.EnableCommandSorting = false // the table is in the order in which one meets them
 	return root
 }
 

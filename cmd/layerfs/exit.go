@@ -119,8 +119,11 @@ func (e usageError) Is(target error) bool { return target == errUsage }
 
 // usage makes a usageError that shows how the command is called.
 func usage(cmd *cobra.Command, format string, args ...any) error {
-	return usageError{fmt.Sprintf("%s: %s\nusage: %s\nexamples and options: %s --help",
-		cmd.CommandPath(), fmt.Sprintf(format, args...), cmd.UseLine(), cmd.CommandPath())}
+	text := fmt.Sprintf(format, args...)
+	if cmd.HasParent() {
+		text = cmd.Name() + ": " + text
+	}
+	return usageError{fmt.Sprintf("%s\nusage: %s\nexamples and options: %s --help", text, cmd.UseLine(), cmd.CommandPath())}
 }
 
 var errNoFile = errors.New("no such file")

@@ -20,7 +20,12 @@ type listing struct {
 func (l *listing) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&l.quiet, "quiet", "q", false, "print only the names or ids")
 	cmd.Flags().BoolVar(&l.json, "json", false, "print JSON")
-	cmd.MarkFlagsMutuallyExclusive("quiet", "json")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if l.quiet && l.json {
+			return usage(cmd, "-q and --json exclude each other")
+		}
+		return nil
+	}
 }
 
 // column is one column of a table.
