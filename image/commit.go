@@ -3,6 +3,7 @@ package image
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -11,7 +12,8 @@ import (
 
 // Commit makes an image called name of a chain. Its config is that of the nearest image below, with the layers and a line
 // of history for each that came on top; where several images are equally near, the one called base is taken, else
-// the first by name. With no image below it starts from nothing. The caller holds store.Use since the chain was made.
+// the first by name. Images of the chain itself do not count: the same layer committed again gives the same image.
+// With no image below it starts from nothing. The caller holds store.Use since the chain was made.
 func Commit(s *store.Store, chain digest.Digest, base, name string, h History) (store.Image, error) {
 	name, err := CanonicalName(name)
 	if err != nil {
@@ -21,7 +23,10 @@ func Commit(s *store.Store, chain digest.Digest, base, name string, h History) (
 	if err != nil {
 		return store.Image{}, err
 	}
-	config, depth, err := configBelow(s, chains, base)
+	if len(chains) == 0 {
+		return store.Image{}, fmt.Errorf("%w: %s would have no layer", ErrNoImage, name)
+	}
+	config, depth, err := configBelow(s, chains[:len(chains)-1], base)
 	if err != nil {
 		return store.Image{}, err
 	}
@@ -30,7 +35,7 @@ func Commit(s *store.Store, chain digest.Digest, base, name string, h History) (
 			return store.Image{}, err
 		}
 	}
-	img := store.Image{Name: name, ChainID: chain}
+	img := store.Image{Name: name, ChainID: chain, Created: time.Now().UTC()}
 	if img.Config, err = s.PutBlob(config); err != nil {
 		return store.Image{}, err
 	}

@@ -134,10 +134,14 @@ func TestCommit(t *testing.T) {
 	if err := s.PutImage(store.Image{Name: "wrong:1", ChainID: digest.Digest(f.diffIDs[0]), Config: digest.Digest(sha(f.config))}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Commit(s, digest.Digest(f.diffIDs[0]), "", "x", History{}); !errors.Is(err, ErrLayerCount) {
+	above := digest.Digest(sha([]byte(f.diffIDs[0] + " " + f.diffIDs[1])))
+	if _, err := Commit(s, above, "", "x", History{}); !errors.Is(err, ErrLayerCount) {
 		t.Errorf("%v", err)
 	}
 	if _, err := Commit(s, top, "", "Bad Name", History{}); !errors.Is(err, ErrName) {
+		t.Errorf("%v", err)
+	}
+	if _, err := Commit(s, "", "", "x", History{}); !errors.Is(err, ErrNoImage) {
 		t.Errorf("%v", err)
 	}
 	if _, err := Commit(s, digest.Digest(sha(nil)), "", "x", History{}); !errors.Is(err, store.ErrNotFound) {

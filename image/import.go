@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -115,6 +116,7 @@ func rename(images []found, name string) error {
 // commit makes the chains, base first, then stores the documents, then gives the names.
 func commit(s *store.Store, images []found, unpacked map[string]digest.Digest) ([]store.Image, error) {
 	var out []store.Image
+	created := time.Now().UTC()
 	for _, f := range images {
 		img, err := commitContent(s, f, unpacked)
 		if err != nil {
@@ -125,7 +127,7 @@ func commit(s *store.Store, images []found, unpacked map[string]digest.Digest) (
 			names = []string{img.Config.String()}
 		}
 		for _, name := range names {
-			img.Name = name
+			img.Name, img.Created = name, created
 			out = append(out, img)
 		}
 	}

@@ -103,7 +103,7 @@ func TestSave(t *testing.T) {
 			RepoTags, Layers []string
 		}
 		loadJSON(t, dir, "manifest.json", &m)
-		if len(m) != 1 || !slices.Equal(m[0].RepoTags, []string{"example.org/app:1", "debian:12"}) {
+		if len(m) != 1 || !slices.Equal(m[0].RepoTags, []string{"example.org/app:1", "docker.io/library/debian:12"}) {
 			t.Fatalf("manifest %+v", m)
 		}
 		if !bytes.Equal(read(t, filepath.Join(dir, m[0].Config)), f.config) {
@@ -277,5 +277,39 @@ func TestSkopeo(t *testing.T) {
 				checkLayers(t, again, images[0].ChainID, f.diffIDs)
 			}
 		})
+	}
+}
+
+// TestPodman: podman takes both formats, under the names that were saved.
+func TestPodman(t *testing.T) {
+	if _, err := exec.LookPath("podman"); err != nil {
+		t.Skip("podman is not installed; apt-get install podman")
+	}
+	dir := t.TempDir()
+	podman := func(args ...string) ([]byte, error) {
+		own := []string{"--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "vfs"}
+		return exec.Command("podman", append(own, args...)...).Output()
+	}
+	if _, err := podman("info"); err != nil {
+		t.Skipf("podman does not work for this user here: %v", err)
+	}
+	// The test's own clean-up cannot remove what subordinate user ids may own.
+	t.Cleanup(func() { podman("rmi", "--all", "--force") })
+	f := newFixture(t)
+	s := newStore(t)
+	if _, err := Import(t.Context(), s, f.archive(t), Options{Name: "debian:12"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []Format{OCI, DockerArchive} {
+		if out, err := podman("load", "-i", saved(t, s, format, "debian:12")); err != nil {
+			t.Fatalf("%s: %v %s", format, err, out)
+		}
+		out, err := podman("images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
+		if want := sha(f.config) + " docker.io/library/debian:12\n"; err != nil || string(out) != want {
+			t.Errorf("%s: podman has %s(%v), want %s", format, out, err, want)
+		}
+		if out, err := podman("rmi", "--all", "--force"); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// archive writes a docker-archive. File names are those of skopeo and podman: `<hex>.json` and `<hex>.tar`.
+// archive writes a docker-archive. File names are those of skopeo and podman: `<hex>.json` and `<hex>.tar`. Names are
+// full as in theirs, because podman takes a name without a registry for one of localhost.
 func (w *writer) archive(images []*stored) error {
 	entries := []archiveEntry{}
 	for _, img := range images {
@@ -14,10 +15,14 @@ func (w *writer) archive(images []*stored) error {
 			return err
 		}
 		for _, name := range img.names {
-			// A name by digest has no tag that could be restored.
-			if !strings.Contains(name, "@") {
-				e.RepoTags = append(e.RepoTags, name)
+			if strings.Contains(name, "@") {
+				continue // a name by digest has no tag that could be given again
 			}
+			full, err := fullName(name)
+			if err != nil {
+				return err
+			}
+			e.RepoTags = append(e.RepoTags, full)
 		}
 		for _, l := range img.layers {
 			name := l.DiffID.Encoded() + ".tar"
