@@ -1,13 +1,13 @@
 // Package fusefs puts a union (package unionfs) before the kernel: requests in,
 // unionfs calls, error numbers out; and it owns the life of a mount.
 //
-//	  program ── system call ──▶ kernel (page cache, dentries, listings, locks)
-//	                                │  only what it does not know yet
-//	                            /dev/fuse
-//	                                │  go-fuse: reads, decodes, one goroutine a request
-//	                   raw: decode, translate owners, call, fill the reply, map the error
-//	                                │
-//	                           unionfs.FS
+//	program ── system call ──▶ kernel (page cache, dentries, listings, locks)
+//	                              │  only what it does not know yet
+//	                          /dev/fuse
+//	                              │  go-fuse: reads, decodes, one goroutine a request
+//	                 raw: decode, translate owners, call, fill the reply, map the error
+//	                              │
+//	                         unionfs.FS
 //
 // raw is stateless but for the union it serves: no open files, no handles, no
 // locks. It stays thin; what a request means is decided in unionfs.

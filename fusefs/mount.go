@@ -20,6 +20,8 @@ type Config struct {
 	Target string             // an existing directory; see CheckTarget
 	FS     *unionfs.FS        // not closed by this package
 	Log    logrus.FieldLogger // nil: the standard logger
+
+	wrap func(fuse.RawFileSystem) fuse.RawFileSystem // lets a test stand between
 }
 
 const (
@@ -65,7 +67,10 @@ func Mount(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := newRaw(cfg.FS, o, log)
+	var r fuse.RawFileSystem = newRaw(cfg.FS, o, log)
+	if cfg.wrap != nil {
+		r = cfg.wrap(r)
+	}
 	srv, err := fuse.NewServer(r, fmt.Sprintf("/dev/fd/%d", fd), &fuse.MountOptions{
 		MaxBackground:            maxBackground,
 		MaxWrite:                 maxRequest,

@@ -1,0 +1,558 @@
+package fusefs
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"github.com/layerfs/layerfs/tarindex"
+	"github.com/layerfs/layerfs/unionfs"
+)
+
+// The tests mount for real. The mount is served by a child, which is this test
+// binary once more, so that the tests are its clients like any other program:
+// they may map files into memory, kill the server, and unmount from outside.
+//
+// All tests run as whoever started them. Started as root they run twice more,
+// in children: as a plain user, whose mounts go through fusermount3, and as root
+// of a user namespace (TestAsPlainUser, TestInUserNamespace).
+
+// TestMain is the program that serves, and the clients that need a process.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 {
+		switch os.Args[1] {
+		case "serve":
+			os.Exit(serve(os.Args[2]))
+		case "client":
+			os.Exit(client(os.Args[2], os.Args[3:]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// way is how this process mounts.
+type way string
+
+const (
+	asRoot      way = "root"
+	asPlain     way = "plain user"
+	asNamespace way = "root of a user namespace"
+)
+
+func thisWay() way {
+	switch {
+	case os.Geteuid() != 0:
+		return asPlain
+	case inInitialUserNamespace():
+		return asRoot
+	default:
+		return asNamespace
+	}
+}
+
+// needFUSE skips where the machine has no FUSE to mount with.
+func needFUSE(t *testing.T) {
+	t.Helper()
+	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("needs /dev/fuse: %v", err)
+	}
+	f.Close()
+	if thisWay() == asPlain {
+		if _, err := helper(); err != nil {
+			t.Skipf("needs fusermount3: %v", err)
+		}
+	}
+}
+
+// share is what server and test tell each other.
+type share struct {
+	Dir     string // holds index, content/, upper/, work/, log
+	Target  string
+	Options string
+	Panic   string // a lookup of this name panics in the server
+}
+
+func (s share) path(name string) string { return filepath.Join(s.Dir, name) }
+
+// serve is the server process: it says "ready", or why not, and ends when the
+// mount is gone.
+func serve(arg string) int {
+	var s share
+	if err := json.Unmarshal([]byte(arg), &s); err != nil {
+		return complain(err)
+	}
+	unix.Umask(0)
+	index, err := tarindex.Open(s.path("index"))
+	if err != nil {
+		return complain(err)
+	}
+	o, err := ParseOptions(s.Options)
+	if err != nil {
+		return complain(err)
+	}
+	u := unionfs.Options{Lower: index, Upper: s.path("upper"), Work: s.path("work"), Volatile: o.Volatile,
+		Open: func(h tarindex.Hash) (*os.File, error) { return os.Open(s.path("content/" + h.String())) },
+	}
+	if o.ReadOnly {
+		u.Upper, u.Work = "", ""
+	}
+	union, err := unionfs.New(u)
+	if err != nil {
+		return complain(err)
+	}
+	log := logrus.New()
+	logFile, err := os.OpenFile(s.path("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return complain(err)
+	}
+	log.SetOutput(logFile)
+	cfg := Config{Options: o, Target: s.Target, FS: union, Log: log}
+	if s.Panic != "" {
+		cfg.wrap = func(r fuse.RawFileSystem) fuse.RawFileSystem { return &panicky{r, s.Panic} }
+	}
+	srv, err := Mount(cfg)
+	if err != nil {
+		return complain(err)
+	}
+	fmt.Println("ready")
+	srv.Wait()
+	if err := union.Close(); err != nil {
+		return complain(err)
+	}
+	return 0
+}
+
+func complain(err error) int {
+	fmt.Println(err)
+	return 1
+}
+
+// panicky breaks down at one name.
+type panicky struct {
+	fuse.RawFileSystem
+	name string
+}
+
+func (p *panicky) Lookup(c <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	if name == p.name {
+		panic("a programming error at " + name)
+	}
+	return p.RawFileSystem.Lookup(c, h, name, out)
+}
+
+// A file is one entry of a lower layer as the tests write it down.
+type file struct {
+	tar.Header
+	data string
+}
+
+func dir(name string) file {
+	return file{Header: tar.Header{Name: name + "/", Typeflag: tar.TypeDir, Mode: 0o755}}
+}
+
+func regular(name, data string) file {
+	return file{Header: tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644}, data: data}
+}
+
+func symlink(name, target string) file {
+	return file{Header: tar.Header{Name: name, Typeflag: tar.TypeSymlink, Mode: 0o777, Linkname: target}}
+}
+
+func hardlink(name, target string) file {
+	return file{Header: tar.Header{Name: name, Typeflag: tar.TypeLink, Mode: 0o644, Linkname: target}}
+}
+
+// lowerTime is the mtime of every file of a lower that names no other.
+var lowerTime = time.Unix(1600000000, 123456789)
+
+// A union is an RW layer over a lower, mounted or not.
+type union struct {
+	share
+	t      *testing.T
+	server *exec.Cmd
+	ended  chan error
+	output *bytes.Buffer
+}
+
+// newUnion makes the lower out of files and an empty upper.
+func newUnion(t *testing.T, files ...file) *union {
+	t.Helper()
+	needFUSE(t)
+	root := t.TempDir()
+	u := &union{t: t, share: share{Dir: filepath.Join(root, "layer"), Target: filepath.Join(root, "mnt")}}
+	for _, d := range []string{u.Dir, u.Target, u.path("upper"), u.path("work"), u.path("content")} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u.writeIndex(files)
+	return u
+}
+
+// mount is newUnion, mounted with options until the test ends.
+func mount(t *testing.T, options string, files ...file) *union {
+	t.Helper()
+	u := newUnion(t, files...)
+	u.Options = options
+	u.start()
+	return u
+}
+
+func (u *union) writeIndex(files []file) {
+	u.t.Helper()
+	var stream bytes.Buffer
+	w := tar.NewWriter(&stream)
+	for _, f := range files {
+		h := f.Header
+		h.Format = tar.FormatPAX
+		h.Size = int64(len(f.data))
+		if h.ModTime.IsZero() {
+			h.ModTime = lowerTime
+		}
+		if err := w.WriteHeader(&h); err != nil {
+			u.t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, f.data); err != nil {
+			u.t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		u.t.Fatal(err)
+	}
+	layer, err := tarindex.Scan(u.t.Context(), &stream, contentDir(u.path("content")), io.Discard, tarindex.ScanOptions{})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if len(layer.Warnings) > 0 {
+		u.t.Fatal(layer.Warnings)
+	}
+	var own, merged bytes.Buffer
+	if err := layer.WriteIndex(&own); err != nil {
+		u.t.Fatal(err)
+	}
+	index, err := tarindex.Parse(own.Bytes())
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if err := tarindex.Merge(nil, index, &merged); err != nil {
+		u.t.Fatal(err)
+	}
+	if err := os.WriteFile(u.path("index"), merged.Bytes(), 0o600); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// contentDir is a tarindex.Sink: one file for each content, named by its hash.
+type contentDir string
+
+func (d contentDir) Put(h tarindex.Hash, data []byte) error {
+	return os.WriteFile(filepath.Join(string(d), h.String()), data, 0o644)
+}
+
+func (d contentDir) Create() (tarindex.ContentWriter, error) {
+	f, err := os.CreateTemp(string(d), "new")
+	return &contentFile{f, string(d)}, err
+}
+
+type contentFile struct {
+	*os.File
+	dir string
+}
+
+func (f *contentFile) Commit(h tarindex.Hash) error {
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(f.dir, h.String()))
+}
+
+func (f *contentFile) Abort() error {
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// start mounts; the cleanup unmounts.
+func (u *union) start() {
+	u.t.Helper()
+	if err := u.tryStart(); err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(u.cleanup)
+}
+
+func (u *union) tryStart() error {
+	arg, err := json.Marshal(u.share)
+	if err != nil {
+		return err
+	}
+	u.output = new(bytes.Buffer)
+	u.ended = make(chan error, 1)
+	u.server = exec.Command("/proc/self/exe", "serve", string(arg))
+	u.server.Stderr = u.output
+	out, err := u.server.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := u.server.Start(); err != nil {
+		return err
+	}
+	said, _ := bufio.NewReader(out).ReadString('\n')
+	if said != "ready\n" {
+		text, _ := io.ReadAll(out)
+		_ = u.server.Wait()
+		u.server = nil
+		return fmt.Errorf("%s%s%s", said, text, u.output)
+	}
+	server, ended := u.server, u.ended
+	go func() { ended <- server.Wait() }()
+	return nil
+}
+
+// stop unmounts and waits for the server to end, as `layerfs umount` does.
+func (u *union) stop() {
+	u.t.Helper()
+	if err := Unmount(u.Target, false); err != nil {
+		u.t.Fatal(err)
+	}
+	u.wait()
+}
+
+func (u *union) wait() {
+	u.t.Helper()
+	if err := <-u.ended; err != nil {
+		u.t.Errorf("the server ended with %v: %s", err, u.output)
+	}
+	u.server = nil
+}
+
+// remount closes the open files first, which would keep the mount busy.
+func (u *union) remount(open ...*os.File) {
+	u.t.Helper()
+	for _, f := range open {
+		check(u.t, f.Close())
+	}
+	u.stop()
+	if err := u.tryStart(); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// cleanup leaves no mount and no process, whatever the test did.
+func (u *union) cleanup() {
+	if u.server != nil {
+		if err := Unmount(u.Target, true); err != nil && !errors.Is(err, ErrNotMounted) {
+			u.t.Errorf("cleanup: %v", err)
+			_ = u.server.Process.Kill()
+		}
+		select {
+		case err := <-u.ended:
+			if err != nil {
+				u.t.Errorf("the server ended with %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			u.t.Error("the server does not end after the unmount")
+			_ = u.server.Process.Kill()
+			<-u.ended
+		}
+	}
+	if log, err := os.ReadFile(u.path("log")); err == nil && u.t.Failed() {
+		u.t.Logf("server log: %s%s", log, u.output)
+	}
+	openUp(u.path("upper"))
+	openUp(u.path("work"))
+}
+
+// openUp lets t.TempDir remove directories that a test has closed to itself.
+func openUp(dir string) {
+	_ = os.Chmod(dir, 0o700)
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.IsDir() {
+			openUp(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+// at is a path in the mount.
+func (u *union) at(name string) string { return filepath.Join(u.Target, name) }
+
+func (u *union) read(name string) string {
+	u.t.Helper()
+	b, err := os.ReadFile(u.at(name))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return string(b)
+}
+
+func (u *union) write(name, data string) {
+	u.t.Helper()
+	if err := os.WriteFile(u.at(name), []byte(data), 0o644); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+func (u *union) open(name string, flags int) *os.File {
+	u.t.Helper()
+	f, err := os.OpenFile(u.at(name), flags, 0o644)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func (u *union) stat(name string) unix.Stat_t {
+	u.t.Helper()
+	var st unix.Stat_t
+	if err := unix.Lstat(u.at(name), &st); err != nil {
+		u.t.Fatalf("lstat %s: %v", name, err)
+	}
+	return st
+}
+
+func (u *union) names(name string) []string {
+	u.t.Helper()
+	entries, err := os.ReadDir(u.at(name))
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func (u *union) want(name, data string) {
+	u.t.Helper()
+	if got := u.read(name); got != data {
+		u.t.Errorf("%s holds %s, want %s", name, short(got), short(data))
+	}
+}
+
+func short(s string) string {
+	if len(s) <= 80 {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprintf("%q... (%d bytes, SHA-256 %x)", s[:40], len(s), sha256.Sum256([]byte(s)))
+}
+
+// check fails the test for an error, and wantErr for another one than want.
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: got %v, want %v", what, err, want)
+	}
+}
+
+// dropCaches makes the kernel forget pages and dentries of this mount: all that
+// nothing uses. Only real root can; others remount where it matters.
+func dropCaches(t *testing.T) {
+	t.Helper()
+	if thisWay() != asRoot {
+		return
+	}
+	check(t, os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0))
+}
+
+// rerun runs all tests again in a child, but for those that start such children.
+func rerun(t *testing.T, attr *syscall.SysProcAttr, owner int) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("repeats every test; not with -short")
+	}
+	tmp, err := os.MkdirTemp("", "fusefs")
+	check(t, err)
+	defer os.RemoveAll(tmp)
+	check(t, os.Chown(tmp, owner, owner))
+	cmd := exec.Command("/proc/self/exe", "-test.skip=^(TestAsPlainUser|TestInUserNamespace)$", "-test.timeout=120s")
+	cmd.Dir = "/"
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "TMPDIR=") || strings.HasPrefix(v, "HOME=")
+	}), "TMPDIR="+tmp, "HOME="+tmp)
+	cmd.SysProcAttr = attr
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// nobody is the plain user of TestAsPlainUser.
+const nobody = 65534
+
+func TestAsPlainUser(t *testing.T) {
+	needFUSE(t)
+	if thisWay() != asRoot {
+		t.Skip("needs root, to become a plain user")
+	}
+	rerun(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}, nobody)
+}
+
+func TestInUserNamespace(t *testing.T) {
+	needFUSE(t)
+	if thisWay() == asNamespace {
+		t.Skip("is in a user namespace already")
+	}
+	uid := os.Geteuid()
+	if uid == 0 {
+		uid = nobody
+	}
+	gid := uid
+	if os.Geteuid() != 0 {
+		gid = os.Getegid()
+	}
+	attr := &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: gid, Size: 1}},
+		Credential:  &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: true},
+	}
+	if err := probeNamespace(attr); err != nil {
+		t.Skipf("needs user namespaces: %v", err)
+	}
+	rerun(t, attr, uid)
+}
+
+func probeNamespace(attr *syscall.SysProcAttr) error {
+	cmd := exec.Command("/bin/true")
+	cmd.SysProcAttr = attr
+	return cmd.Run()
+}
+
+// parallel runs f n times at once and fails the test for any error.
+func parallel(t *testing.T, n int, f func(i int) error) {
+	t.Helper()
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = f(i) })
+	}
+	wg.Wait()
+	check(t, errors.Join(errs...))
+}
