@@ -154,6 +154,11 @@ func (f *FS) Readlink(id uint64) (string, error) {
 	if f.meta(o).typ() != unix.S_IFLNK {
 		return "", syscall.EINVAL
 	}
+	return f.target(o)
+}
+
+// target returns the target of the symbolic link o. FS.mu is held.
+func (f *FS) target(o object) (string, error) {
 	if i, ok := o.lowerDirOf(); ok { // a link's target never changes
 		return f.lower.Readlink(i), nil
 	}

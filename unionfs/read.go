@@ -32,6 +32,11 @@ func (f *FS) source(id uint64) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
+	return f.sourceOf(o)
+}
+
+// sourceOf is source for who holds FS.mu.
+func (f *FS) sourceOf(o object) (source, error) {
 	switch m := f.meta(o); {
 	case m.isDir():
 		return source{}, syscall.EISDIR

@@ -1,0 +1,131 @@
+package unionfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/layerfs/layerfs/tarindex"
+)
+
+// Diff writes what Changes lists as a layer tar, in the same order: applied to
+// the lower it gives the tree of the union, names, attributes, contents and
+// hard links. The same state gives the same bytes. Directories above a change
+// are in it too, because readers other than ours would make up attributes for
+// them. A directory that was removed and made again has whiteouts for what is
+// no longer in it, and no opaque mark: some readers apply that mark to the
+// layer's own files.
+//
+// A tar cannot hold sockets, nor names that begin with ".wh.": both are errors
+// (tarindex.ErrSocket, tarindex.ErrName) that name the file. So is a file that
+// becomes shorter meanwhile (tarindex.ErrTruncated).
+func (f *FS) Diff(ctx context.Context, w io.Writer, o tarindex.TarOptions) error {
+	found, err := f.compare()
+	if err != nil {
+		return err
+	}
+	d := differ{f: f, ctx: ctx, tar: tarindex.NewTarWriter(w, o), first: make(map[uint64]string)}
+	for _, c := range found {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := d.write(c); err != nil {
+			return err
+		}
+	}
+	return d.tar.Close()
+}
+
+// A differ writes changes one after the other.
+type differ struct {
+	f     *FS
+	ctx   context.Context
+	tar   *tarindex.TarWriter
+	first map[uint64]string // path of what has several names, by id
+}
+
+// A record is what the tar says of one object.
+type record struct {
+	attr   tarindex.Attr
+	xattrs []tarindex.Xattr
+	target string // of a symbolic link
+	data   source // of a regular file
+}
+
+func (d *differ) write(c change) error {
+	path := strings.TrimPrefix(c.Path, "/")
+	if c.Kind == Deleted {
+		return d.tar.Whiteout(path)
+	}
+	r, err := d.f.record(c.o)
+	if err != nil {
+		return &pathError{c.Path, err}
+	}
+	defer r.data.release()
+	if !r.attr.IsDir() && r.attr.Nlink > 1 {
+		if first, ok := d.first[c.o.id()]; ok {
+			return d.tar.Link(path, first, r.attr)
+		}
+		d.first[c.o.id()] = path
+	}
+	switch r.attr.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		return d.tar.Directory(path, r.attr, r.xattrs)
+	case unix.S_IFREG:
+		err := d.tar.File(path, r.attr, r.xattrs, r.data.reader(d.ctx, r.attr.Size))
+		if errors.Is(err, tarindex.ErrTruncated) {
+			err = fmt.Errorf("%w: it was changed during the diff; try again", err)
+		}
+		return err
+	case unix.S_IFLNK:
+		return d.tar.Symlink(path, r.target, r.attr, r.xattrs)
+	}
+	return d.tar.Node(path, r.attr, r.xattrs)
+}
+
+// record gathers what is to be said of o, and opens its data.
+func (f *FS) record(o object) (r record, err error) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	a, err := f.attr(o)
+	if err != nil {
+		return r, err
+	}
+	r.attr = tarindex.Attr{
+		Mode: a.Mode, UID: a.UID, GID: a.GID, Nlink: a.Nlink, Major: a.Major, Minor: a.Minor, Size: a.Size, Mtime: a.Mtime,
+	}
+	if r.xattrs, err = f.xattrsOf(o); err != nil {
+		return r, err
+	}
+	switch a.Mode & unix.S_IFMT {
+	case unix.S_IFLNK:
+		r.target, err = f.target(o)
+	case unix.S_IFREG:
+		r.data, err = f.sourceOf(o)
+	}
+	return r, err
+}
+
+// reader reads size bytes of s, unless ctx ends before.
+func (s source) reader(ctx context.Context, size int64) io.Reader {
+	if s.d == nil {
+		return strings.NewReader("")
+	}
+	return &contextReader{ctx, io.NewSectionReader(s.d, 0, size)}
+}
+
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
