@@ -158,13 +158,9 @@ func (a *assembler) room() error {
 	if err := a.pass(); err != nil {
 		return err
 	}
-	b, _, err := receive(a.ctx, a.ring)
-	if err != nil {
-		return err
-	}
-	b.data = b.data[:0]
-	a.cur = b
-	return nil
+	var err error
+	a.cur, err = fromRing(a.ctx, a.ring)
+	return err
 }
 
 // pass hands the current block on.

@@ -217,3 +217,9 @@ func reseal(data []byte) []byte {
 var le = binary.LittleEndian
 
 func repeat(s string, n int) string { return string(bytes.Repeat([]byte(s), n)) }
+
+// sameSet is sameLines without the order.
+func sameSet(got, want []string) string {
+	got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
+	return sameLines(got, want...)
+}

@@ -174,12 +174,14 @@ func (g *gzipReader) Read(p []byte) (int, error) {
 
 // nextMember goes on to the next member; io.EOF if there is none.
 func (g *gzipReader) nextMember() error {
-	next, err := g.in.Peek(1)
-	if err != nil {
+	next, err := g.in.Peek(2)
+	switch {
+	case len(next) == 0:
 		return err
-	}
-	if next[0] == 0 {
+	case next[0] == 0:
 		return g.padding()
+	case string(next) != "\x1f\x8b":
+		return gzip.ErrHeader
 	}
 	if err := g.z.Reset(g.in); err != nil {
 		if err == io.EOF {

@@ -50,9 +50,23 @@ func spare() *block {
 func newRing() chan *block {
 	ring := make(chan *block, ringSize)
 	for range ringSize {
-		ring <- &block{data: make([]byte, 0, blockSize), home: ring}
+		ring <- &block{home: ring}
 	}
 	return ring
+}
+
+// fromRing waits for a block and empties it. Its memory is allocated when it is
+// first used, since most layers are smaller than the ring.
+func fromRing(ctx context.Context, ring <-chan *block) (*block, error) {
+	b, _, err := receive(ctx, ring)
+	if err != nil {
+		return nil, err
+	}
+	if b.data == nil {
+		b.data = make([]byte, 0, blockSize)
+	}
+	b.data = b.data[:0]
+	return b, nil
 }
 
 // send and receive are channel operations that end with the scan.
@@ -114,7 +128,7 @@ func (s *inlet) run(ctx context.Context) error {
 	defer plain.Close()
 	s.compression = compression
 	for {
-		b, _, err := receive(ctx, s.ring)
+		b, err := fromRing(ctx, s.ring)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,361 @@
+package tarindex
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// What layers mean on top of each other: docs/semantics.md, case by case.
+func TestMeaning(t *testing.T) {
+	lower := tarOf(dir("a"), file("a/b", "ab"), file("a/c", "ac"), file("f", "f"), symlink("lib", "usr/lib"),
+		dir("usr"), dir("usr/lib"), file("usr/lib/x", "x"), file("h1", "h"), hardlink("h2", "h1"))
+	all := []string{"a/", "a/b=ab", "a/c=ac", "f=f", "h1=h #2", "h2=h #2", "lib -> usr/lib", "usr/", "usr/lib/", "usr/lib/x=x"}
+	// with returns the lower tree without the lines that drop names, and
+	// with others.
+	with := func(drop string, add ...string) []string {
+		var lines []string
+		for _, l := range all {
+			name, _, _ := strings.Cut(strings.TrimSuffix(l, "/"), "=")
+			name, _, _ = strings.Cut(name, " ")
+			gone := false
+			for _, d := range strings.Fields(drop) {
+				gone = gone || name == d || strings.HasPrefix(name, d+"/")
+			}
+			if !gone {
+				lines = append(lines, l)
+			}
+		}
+		return append(lines, add...)
+	}
+	for _, tc := range []struct {
+		name  string
+		layer []byte
+		want  []string // in any order
+	}{
+		{"nothing", tarOf(), all},
+		{"file over file", tarOf(file("f", "new")), with("f", "f=new")},
+		{"file over directory", tarOf(file("a", "new")), with("a", "a=new")},
+		{"directory over file", tarOf(dir("f"), file("f/g", "new")), with("f", "f/", "f/g=new")},
+		{"directory over directory", tarOf(dir("a"), file("a/d", "new")), with("", "a/d=new")},
+		{"directory over symbolic link", tarOf(dir("lib"), file("lib/y", "y")), with("lib", "lib/", "lib/y=y")},
+		{"implied directory over directory", tarOf(file("a/d", "new")), with("", "a/d=new")},
+		{"implied directory over file", tarOf(file("f/g", "new")), with("f", "f/", "f/g=new")},
+		{"symbolic link over directory", tarOf(symlink("a", "usr")), with("a", "a -> usr")},
+
+		{"whiteout", tarOf(file(".wh.f", "")), with("f")},
+		{"whiteout of a directory", tarOf(file(".wh.a", "")), with("a")},
+		{"whiteout in a directory", tarOf(file("a/.wh.b", "")), with("a/b")},
+		{"whiteout that is a directory", tarOf(dir(".wh.f")), with("f")},
+		{"whiteout of nothing", tarOf(file(".wh.none", ""), file("no/such/.wh.x", "")), all},
+		{"whiteout below a file", tarOf(file("f/.wh.x", "")), all},
+		{"whiteout and the new file after it", tarOf(file(".wh.f", ""), file("f", "new")), with("f", "f=new")},
+		{"whiteout and the new file before it", tarOf(file("f", "new"), file(".wh.f", "")), with("f", "f=new")},
+		{"whiteout and the new directory before it", tarOf(dir("a"), file("a/n", "new"), file(".wh.a", "")), with("a", "a/", "a/n=new")},
+		{"whiteout and an implied directory", tarOf(file("a/n", "new"), file(".wh.a", "")), with("a", "a/", "a/n=new")},
+		{"whiteout, and another in what it hides", tarOf(file(".wh.a", ""), file("a/.wh.b", "")), with("a")},
+		{"whiteout as a directory is a name", tarOf(file(".wh.f/g", "new")), with("", ".wh.f/", ".wh.f/g=new")},
+		{"whiteouts of impossible names", tarOf(file(".wh.", ""), file(".wh..", ""), file("a/.wh...", "")), all},
+		{"whiteout of one name of a group", tarOf(file(".wh.h1", "")), with("h1 h2", "h2=h")},
+
+		{"opaque", tarOf(dir("a"), file("a/.wh..wh..opq", ""), file("a/n", "new")), with("a/b a/c", "a/n=new")},
+		{"opaque after its directory's files", tarOf(dir("a"), file("a/n", "new"), file("a/.wh..wh..opq", "")), with("a/b a/c", "a/n=new")},
+		{"opaque after implied directories", tarOf(file("a/d/e", "new"), file("a/.wh..wh..opq", "")), with("a/b a/c", "a/d/", "a/d/e=new")},
+		{"opaque alone", tarOf(file("a/.wh..wh..opq", "")), with("a/b a/c")},
+		{"opaque root", tarOf(file(".wh..wh..opq", ""), file("n", "new")), []string{"n=new"}},
+		{"opaque where nothing is", tarOf(file("none/.wh..wh..opq", "")), all},
+
+		{"hard link within the layer", tarOf(file("n", "new"), hardlink("m", "n")), with("", "n=new #2", "m=new #2")},
+		{"hard link before its target", tarOf(hardlink("m", "n"), file("n", "new")), with("", "n=new #2", "m=new #2")},
+		{"hard links in a chain, backwards", tarOf(hardlink("k", "m"), hardlink("m", "n"), file("n", "new")), with("", "n=new #3", "m=new #3", "k=new #3")},
+		{"hard links in a circle", tarOf(hardlink("k", "m"), hardlink("m", "k")), all},
+		{"hard link to itself", tarOf(hardlink("n", "n")), all},
+		{"hard link to a symbolic link", tarOf(symlink("s", "f"), hardlink("m", "s")), with("", "s -> f #2", "m -> f #2")},
+		{"hard link to a lower file", tarOf(hardlink("m", "f")), with("f", "f=f #2", "m=f #2")},
+		{"hard link to a lower file, twice", tarOf(hardlink("m", "f"), hardlink("k", "/f")), with("f", "f=f #3", "k=f #3", "m=f #3")},
+		{"hard link to a lower group", tarOf(hardlink("m", "h2")), with("h1 h2", "h1=h #3", "h2=h #3", "m=h #3")},
+		{"hard link in place of a lower file", tarOf(hardlink("f", "a/b")), with("f a/b", "f=ab #2", "a/b=ab #2")},
+		{"hard link to a lower file with a whiteout", tarOf(hardlink("m", "f"), file(".wh.f", "")), with("f", "m=f")},
+		{"hard link to nothing", tarOf(hardlink("m", "none")), all},
+		{"hard link to nothing leaves what is there", tarOf(hardlink("f", "none")), all},
+		{"hard link to a directory", tarOf(dir("d"), hardlink("m", "d")), with("", "d/")},
+		{"hard link to a lower directory", tarOf(hardlink("m", "a")), all},
+		{"hard link out of the tree", tarOf(hardlink("m", "../../etc/shadow")), all},
+		{"hard link keeps a file that is replaced", tarOf(file("n", "1"), hardlink("m", "n"), file("n", "2")), with("", "m=1", "n=2")},
+		{"hard link through a symbolic link", tarOf(dir("d"), file("d/n", "new"), symlink("s", "d"), hardlink("m", "s/n")), with("", "d/", "d/n=new #2", "m=new #2", "s -> d")},
+
+		{"file through a relative link", tarOf(dir("d"), symlink("s", "d"), file("s/n", "new")), with("", "d/", "d/n=new", "s -> d")},
+		{"file through an absolute link", tarOf(dir("d"), symlink("s", "/d"), file("s/n", "new")), with("", "d/", "d/n=new", "s -> /d")},
+		{"file through a link out of the tree", tarOf(symlink("s", "../../../d"), file("s/n", "new")), with("", "d/", "d/n=new", "s -> ../../../d")},
+		{"file through a link with dots", tarOf(dir("d"), dir("d/e"), symlink("d/e/s", "../.././d"), file("d/e/s/n", "new")), with("", "d/", "d/e/", "d/e/s -> ../.././d", "d/n=new")},
+		{"file through a link that leads nowhere", tarOf(symlink("s", "new/place"), file("s/n", "new")), with("", "new/", "new/place/", "new/place/n=new", "s -> new/place")},
+		{"file through links in a circle", tarOf(symlink("s", "r"), symlink("r", "s"), file("s/n", "new")), with("", "s -> r", "r -> s")},
+		{"file through a lower link", tarOf(file("lib/y", "y")), with("lib", "lib/", "lib/y=y")},
+		{"whiteout through a link", tarOf(symlink("s", "a"), file("s/.wh.b", "")), with("a/b", "s -> a")},
+		{"child under a file of the layer", tarOf(file("n", "1"), file("n/m", "2")), with("", "n=1")},
+		{"symbolic link to nothing", tarOf(ent{typ: '2', name: "s"}), all},
+
+		{"directory replaced by a file", tarOf(dir("d"), file("d/x", "1"), file("d", "2")), with("", "d=2")},
+		{"file replaced by a directory", tarOf(file("d", "1"), dir("d"), file("d/x", "2")), with("", "d/", "d/x=2")},
+		{"devices", tarOf(ent{typ: '3', name: "null", major: 1, minor: 3}, ent{typ: '4', name: "sda", major: 8}, ent{typ: '6', name: "fifo"}), with("", "null char 1:3", "sda block 8:0", "fifo fifo")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			base, top := roundTrip(t, lower), roundTrip(t, tc.layer)
+			text := func(h Hash) string {
+				if s := top.sink.text(h); !strings.HasPrefix(s, "MISSING") {
+					return s
+				}
+				return base.sink.text(h)
+			}
+			x := mergeLayers(t, base.index, top.index)
+			if diff := sameSet(list(x, text), tc.want); diff != "" {
+				t.Errorf("%s\nwarnings: %q", diff, top.Warnings)
+			}
+			checkLinks(t, x)
+		})
+	}
+}
+
+// checkLinks compares Links with the names that a walk finds.
+func checkLinks(t *testing.T, x *Index) {
+	t.Helper()
+	names := map[Ino]int{}
+	for d := range Ino(x.Len()) {
+		for k := range x.Children(d) {
+			_, i := x.Child(d, k)
+			names[i]++
+		}
+	}
+	for i, n := range names {
+		links := x.Links(i)
+		if x.Attr(i).IsDir() || n == 1 {
+			n = 0
+		}
+		if len(links) != n {
+			t.Errorf("inode %d: Links %v, want %d", i, links, n)
+		}
+		for _, l := range links {
+			if j, ok := x.Lookup(l.Dir, l.Name); !ok || j != i {
+				t.Errorf("inode %d: link %v leads to %d", i, l, j)
+			}
+		}
+	}
+}
+
+func TestImpliedDirectories(t *testing.T) {
+	lower := roundTrip(t, tarOf(ent{typ: '5', name: "a", mode: 0o2711, uid: 7, gid: 8, mtime: 99, pax: []string{"SCHILY.xattr.user.x=1"}}))
+	upper := roundTrip(t, tarOf(file("a/f", "1"), file("b/f", "2")))
+	x := mergeLayers(t, lower.index, upper.index)
+	a, _ := x.Lookup(Root, "a")
+	want := Attr{Mode: ModeDir | 0o2711, UID: 7, GID: 8, Nlink: 2, Mtime: Time{Sec: 99}}
+	if got := x.Attr(a); got != want {
+		t.Errorf("a: %+v, want %+v", got, want)
+	}
+	if v, ok := x.Xattr(a, "user.x"); !ok || string(v) != "1" {
+		t.Errorf("a: xattr %q", v)
+	}
+	b, _ := x.Lookup(Root, "b")
+	if got := x.Attr(b); got != (Attr{Mode: ModeDir | 0o755, Nlink: 2}) {
+		t.Errorf("b: %+v", got)
+	}
+}
+
+func TestAttributes(t *testing.T) {
+	s := roundTrip(t, tarOf(
+		ent{typ: '5', name: "./", mode: 0o1777, uid: 1, gid: 2, mtime: 3},
+		ent{name: "f", body: "12345", mode: 0o4755, uid: 3_000_000_000, gid: 4, mtime: -7,
+			pax: []string{"mtime=-1.25", "SCHILY.xattr.user.empty=", "SCHILY.xattr.security.capability=\x01\x00\x00\x02=x", "SCHILY.xattr.user.a=b"}},
+		ent{name: "g", mtime: 1 << 40, pax: []string{"mtime=123.123456789999"}},
+	))
+	x := mergeLayers(t, s.index)
+	if got, want := x.Attr(Root), (Attr{Mode: ModeDir | 0o1777, UID: 1, GID: 2, Nlink: 2, Mtime: Time{Sec: 3}}); got != want {
+		t.Errorf("root: %+v, want %+v", got, want)
+	}
+	f, _ := x.Lookup(Root, "f")
+	if got, want := x.Attr(f), (Attr{Mode: ModeRegular | 0o4755, UID: 3_000_000_000, GID: 4, Nlink: 1, Size: 5, Mtime: Time{Sec: -2, Nsec: 750_000_000}}); got != want {
+		t.Errorf("f: %+v, want %+v", got, want)
+	}
+	var set []string
+	for _, a := range x.Xattrs(f) {
+		set = append(set, a.Name+"="+string(a.Value))
+	}
+	if diff := sameLines(set, "security.capability=\x01\x00\x00\x02=x", "user.a=b", "user.empty="); diff != "" {
+		t.Error(diff)
+	}
+	g, _ := x.Lookup(Root, "g")
+	if got := x.Attr(g).Mtime; got != (Time{Sec: 123, Nsec: 123456789}) {
+		t.Errorf("g: mtime %+v", got)
+	}
+	if x.HasXattrs(g) || !x.HasXattrs(f) {
+		t.Error("HasXattrs")
+	}
+}
+
+// What is no tar is refused, and tells why.
+func TestRefused(t *testing.T) {
+	good := tarOf(file("f", repeat("x", 2000)), file("g", repeat("y", 300_000)))
+	gz := runFilter(t, good, "gzip")
+	xz := runFilter(t, good, "xz")
+	zst := runFilter(t, good, "zstd", "-q")
+	bz := runFilter(t, good, "bzip2")
+	flipped := bytes.Clone(gz)
+	flipped[len(gz)/2] ^= 0x10
+	half := func(b []byte) []byte { return b[:len(b)/2] }
+	ustar := tarOf(file("f", "x"))
+	badSum := bytes.Clone(ustar)
+	badSum[0] ^= 1
+	for _, tc := range []struct {
+		name string
+		data []byte
+		want error
+	}{
+		{"text", []byte(repeat("no tar at all\n", 100)), ErrNotTar},
+		{"short text", []byte("no tar"), ErrNotTar},
+		{"zeros and junk", append(make([]byte, 512), repeat("junk", 500)...), ErrNotTar},
+		{"wrong checksum", badSum, ErrNotTar},
+		{"junk in the middle", append(blocksOf(file("f", "x")), repeat("junk", 500)...), ErrNotTar},
+		{"ends in a header", blocksOf(file("f", ""), file("g", ""))[:700], ErrTruncated},
+		{"ends in a file", good[:1000], ErrTruncated},
+		{"ends in a big file", good[:20_000], ErrTruncated},
+		{"ends in a PAX header", ent{name: "f", pax: []string{"comment=" + repeat("c", 2000)}}.bytes()[:1000], ErrTruncated},
+		{"gzip cut off", half(gz), ErrTruncated},
+		{"gzip without trailer", gz[:len(gz)-4], ErrTruncated},
+		{"gzip header only", gz[:5], ErrTruncated},
+		{"gzip damaged", flipped, ErrCorrupt},
+		{"gzip and junk", append(bytes.Clone(gz), "junk"...), ErrCorrupt},
+		{"zstd cut off", half(zst), ErrTruncated},
+		{"xz cut off", half(xz), ErrTruncated},
+		{"bzip2 cut off", half(bz), ErrTruncated},
+		{"gzip of no tar", runFilter(t, []byte(repeat("text", 1000)), "gzip"), ErrNotTar},
+		{"PAX header too long", tarOf(ent{name: "f", pax: []string{"comment=" + repeat("c", 2<<20)}}), ErrLimit},
+		{"path too deep", tarOf(ent{name: "f", pax: []string{"path=" + repeat("a/", 5000)}}), ErrLimit},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := scanReader(t, bytes.NewReader(tc.data))
+			if !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	zeros := runFilter(t, tarOf(file("f", repeat("\x00", 80<<20))), "gzip", "-1")
+	sparse := tarOf(ent{name: "f", body: "x", pax: []string{"GNU.sparse.major=0", "GNU.sparse.minor=1", "GNU.sparse.size=10000000000", "GNU.sparse.numblocks=1", "GNU.sparse.map=0,1"}})
+	for _, tc := range []struct {
+		name string
+		data []byte
+		l    Limits
+	}{
+		{"entries", tarOf(file("a", ""), file("b", "")), Limits{Entries: 1}},
+		{"inodes", tarOf(file("a/b/c/d", "")), Limits{Entries: 3}},
+		{"names", tarOf(file(repeat("a", 90), ""), file(repeat("b", 90), "")), Limits{Names: 100}},
+		{"depth", tarOf(file("a/b/c/d", "")), Limits{Depth: 2}},
+		{"size", tarOf(file("a", repeat("x", 300_000))), Limits{Size: 200_000}},
+		{"size of holes", sparse, Limits{Size: 1 << 30}},
+		{"ratio", zeros, Limits{Ratio: 100}},
+		{"window", runFilter(t, tarOf(file("f", repeat("x", 10<<20))), "zstd", "-q", "--long=24"), Limits{Window: 1 << 20}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := Scan(context.Background(), bytes.NewReader(tc.data), newMemory(), io.Discard, ScanOptions{Limits: tc.l})
+			if !errors.Is(err, ErrLimit) {
+				t.Error(err)
+			}
+			t.Log(err)
+		})
+	}
+}
+
+var errPlanned = errors.New("planned")
+
+type failingSink struct{ put, create, write, commit error }
+
+func (s failingSink) Put(Hash, []byte) error            { return s.put }
+func (s failingSink) Create() (ContentWriter, error)    { return s, s.create }
+func (s failingSink) Write(p []byte) (int, error)       { return len(p), s.write }
+func (s failingSink) Commit(Hash) error                 { return s.commit }
+func (s failingSink) Abort() error                      { return nil }
+func (failingSink) ReadFrom(r io.Reader) (int64, error) { return io.Copy(io.Discard, r) }
+
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errPlanned }
+
+// Errors of what the caller gives come out as they are.
+func TestScanPassesErrors(t *testing.T) {
+	data := tarOf(file("small", "x"), file("big", repeat("y", 3_000_000)))
+	ok := failingSink{}
+	for _, tc := range []struct {
+		name string
+		r    io.Reader
+		sink Sink
+		rec  io.Writer
+	}{
+		{"read", io.MultiReader(bytes.NewReader(data[:5000]), iotest.ErrReader(errPlanned)), ok, io.Discard},
+		{"read of gzip", io.MultiReader(bytes.NewReader(runFilter(t, data, "gzip")[:500]), iotest.ErrReader(errPlanned)), ok, io.Discard},
+		{"read of zstd", io.MultiReader(bytes.NewReader(runFilter(t, data, "zstd", "-q")[:100]), iotest.ErrReader(errPlanned)), ok, io.Discard},
+		{"first read", iotest.ErrReader(errPlanned), ok, io.Discard},
+		{"put", bytes.NewReader(data), failingSink{put: errPlanned}, io.Discard},
+		{"create", bytes.NewReader(data), failingSink{create: errPlanned}, io.Discard},
+		{"write", bytes.NewReader(data), failingSink{write: errPlanned}, io.Discard},
+		{"commit", bytes.NewReader(data), failingSink{commit: errPlanned}, io.Discard},
+		{"record", bytes.NewReader(data), ok, failingWriter{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if _, err := Scan(context.Background(), tc.r, tc.sink, tc.rec, ScanOptions{}); !errors.Is(err, errPlanned) {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("context", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(errPlanned)
+		if _, err := Scan(ctx, bytes.NewReader(data), ok, io.Discard, ScanOptions{}); !errors.Is(err, errPlanned) {
+			t.Error(err)
+		}
+	})
+}
+
+// Assemble finds every damage of a record and of contents.
+func TestAssembleFindsDamage(t *testing.T) {
+	s := roundTrip(t, tarOf(file("f", "some content"), file("g", repeat("y", 600_000))))
+	assemble := func(rec []byte, open func(Hash) (io.ReadCloser, error)) error {
+		return Assemble(context.Background(), bytes.NewReader(rec), open, io.Discard, s.DiffID)
+	}
+	for i := range s.rec {
+		rec := bytes.Clone(s.rec)
+		rec[i] ^= 0x04
+		// The zstd frame has fields that no output depends on.
+		var out bytes.Buffer
+		err := Assemble(context.Background(), bytes.NewReader(rec), s.sink.open, &out, s.DiffID)
+		if err == nil && diffIDOf(out.Bytes()) != s.DiffID {
+			t.Errorf("damage at byte %d was not found", i)
+		}
+	}
+	for name, change := range map[string]func([]byte) []byte{
+		"changed": func(b []byte) []byte { c := bytes.Clone(b); c[0] ^= 1; return c },
+		"short":   func(b []byte) []byte { return b[1:] },
+		"long":    func(b []byte) []byte { return append(bytes.Clone(b), 0) },
+	} {
+		err := assemble(s.rec, func(h Hash) (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(change(s.sink.contents[h]))), nil
+		})
+		if !errors.Is(err, ErrDigest) && !errors.Is(err, ErrCorrupt) {
+			t.Errorf("content %s: %v", name, err)
+		}
+	}
+	if err := assemble(s.rec, func(Hash) (io.ReadCloser, error) { return nil, errPlanned }); !errors.Is(err, errPlanned) {
+		t.Error(err)
+	}
+	if err := assemble([]byte("no record"), s.sink.open); !errors.Is(err, ErrCorrupt) {
+		t.Error(err)
+	}
+	if err := Assemble(context.Background(), bytes.NewReader(s.rec), s.sink.open, failingWriter{}, s.DiffID); !errors.Is(err, errPlanned) {
+		t.Error(err)
+	}
+}
