@@ -103,6 +103,10 @@ func (f *FS) openUpper(o Options) error {
 			upper.release()
 			return fmt.Errorf("prepare the upper directory %s: %w", o.Upper, err)
 		}
+		if st, err = l.stat(); err != nil { // initRoot may have changed its mode
+			upper.release()
+			return fmt.Errorf("upper directory %s: %w", o.Upper, err)
+		}
 	}
 	f.root = f.table.add(root, place{})
 	k, err := f.readMarks(l, &st)
