@@ -60,22 +60,25 @@ func TestPermissions(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 		return cmd.Run() == nil
 	}
-	for script, want := range map[string]bool{
-		"cat public":                       true,
-		"cat private":                      false,
-		"cat theirs":                       true,
-		"echo x >> theirs":                 true,
-		"echo x >> public":                 false,
-		"echo x > new":                     false,
-		"chown 0 theirs":                   false,
-		"chmod 666 public":                 false,
-		"rm -f sticky/f":                   false,
-		"echo x > sticky/own":              true,
-		"mv sticky/own sticky/2":           true,
-		"test -w public || test -w sticky": true,
+	for _, c := range []struct {
+		script string
+		want   bool
+	}{
+		{"cat public", true},
+		{"cat private", false},
+		{"cat theirs", true},
+		{"echo x >> theirs", true},
+		{"echo x >> public", false},
+		{"echo x > new", false},
+		{"chown 0 theirs", false},
+		{"chmod 666 public", false},
+		{"rm -f sticky/f", false},
+		{"echo x > sticky/own", true},
+		{"mv sticky/own sticky/2", true},
+		{"test -w public || test -w sticky", true},
 	} {
-		if got := as(script); got != want {
-			t.Errorf("as another user, %q: success %v, want %v", script, got, want)
+		if got := as(c.script); got != c.want {
+			t.Errorf("as another user, %q: success %v, want %v", c.script, got, c.want)
 		}
 	}
 	check(t, os.Chmod(u.at("theirs"), os.ModeSetuid|os.ModeSetgid|0o755))
