@@ -157,6 +157,19 @@ func TestBadInput(t *testing.T) {
 			link(t, "b", filepath.Join(dir, "a"))
 		}, ErrLink, fmt.Sprintf("%064x/layer.tar", 2)},
 
+		{"archive of too many layers", "archive", func(t *testing.T, dir string) {
+			many := make([]string, 5000)
+			for i := range many {
+				many[i] = f.diffIDs[0]
+			}
+			write(t, filepath.Join(dir, "c.json"), toJSON(t, object{"rootfs": object{"type": "layers", "diff_ids": many}}))
+			f.archiveManifest(t, dir, "c.json", many)
+		}, ErrTooLarge, "5000 layers"},
+		{"index is a directory", "oci", func(t *testing.T, dir string) {
+			remove(t, filepath.Join(dir, "index.json"))
+			write(t, filepath.Join(dir, "index.json/x"), nil)
+		}, ErrDamaged, "index.json"},
+
 		{"v1 without json", "v1", without(fmt.Sprintf("%064x/json", 2)), ErrMissing, fmt.Sprintf("%064x/json", 2)},
 		{"v1 without layer", "v1", without(fmt.Sprintf("%064x/layer.tar", 2)), ErrMissing, fmt.Sprintf("%064x/layer.tar", 2)},
 		{"v1 repositories", "v1", at("repositories", `{"a":{"b":"../../etc"}}`), ErrJSON, "../../etc"},

@@ -57,22 +57,7 @@ func isErrno(err error) bool {
 	return errors.As(err, &errno)
 }
 
-func (s *dirSource) list() ([]string, error) {
-	var names []string
-	err := fs.WalkDir(s.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if len(names) == maxMembers {
-			return fmt.Errorf("%w: more than %d files in the directory", ErrTooLarge, maxMembers)
-		}
-		if !e.IsDir() {
-			names = append(names, name)
-		}
-		return nil
-	})
-	return names, err
-}
+func (s *dirSource) glob(pattern string) ([]string, error) { return fs.Glob(s.root.FS(), pattern) }
 
 func (s *dirSource) hint() string { return "" }
 

@@ -26,9 +26,6 @@ import (
 // archive: the top layer's JSON without its v1 fields, with the DiffIDs and a history.
 const legacyRepositories = "repositories"
 
-// maxLegacyLayers bounds a chain of parents; Docker's own limit was 127.
-const maxLegacyLayers = 4096
-
 // legacyImage is one <id>/json.
 type legacyImage struct {
 	ID           string
@@ -74,17 +71,16 @@ func legacyTops(src source, read map[string]*legacyImage) ([]legacyTop, error) {
 	if has(src, legacyRepositories) {
 		return namedTops(src)
 	}
-	names, err := src.list()
+	names, err := src.glob("*/json")
 	if err != nil {
 		return nil, err
 	}
 	isParent := make(map[string]bool)
 	var ids []string
 	for _, name := range names {
-		id, base := path.Split(name)
-		id = strings.TrimSuffix(id, "/")
-		if base != "json" || !legacyID.MatchString(id) {
-			continue // not one of the format's files
+		id := path.Dir(name)
+		if !legacyID.MatchString(id) {
+			continue // a directory of something else
 		}
 		l, err := readLegacy(src, id, read)
 		if err != nil {
@@ -159,8 +155,8 @@ func readLegacy(src source, id string, read map[string]*legacyImage) (*legacyIma
 func legacyChain(src source, top legacyTop, read map[string]*legacyImage) (found, error) {
 	f := found{names: top.names}
 	for id := top.id; id != ""; {
-		if len(f.layers) == maxLegacyLayers {
-			return found{}, fmt.Errorf("%w: the parents of v1 layer %s go round in circles, or are more than %d", ErrTooLarge, top.id, maxLegacyLayers)
+		if len(f.layers) == maxLayers {
+			return found{}, fmt.Errorf("%w: the parents of v1 layer %s go round in circles, or are more than %d", ErrTooLarge, top.id, maxLayers)
 		}
 		l, err := readLegacy(src, id, read)
 		if err != nil {

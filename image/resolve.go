@@ -117,6 +117,9 @@ func (f *found) checkLayers(src source, cfg *config, what string) error {
 		return fmt.Errorf("%w: %s lists %d layers and its config %s has %d diff_ids; the image is not whole, get it again",
 			ErrLayerCount, what, len(f.layers), f.config.digest, len(cfg.RootFS.DiffIDs))
 	}
+	if len(f.layers) > maxLayers {
+		return fmt.Errorf("%w: %s lists %d layers, the limit is %d", ErrTooLarge, what, len(f.layers), maxLayers)
+	}
 	for i := range f.layers {
 		l := &f.layers[i]
 		l.diffID = cfg.RootFS.DiffIDs[i]

@@ -14,8 +14,8 @@ type source interface {
 	// open returns the regular file that name stands for. The error is fs.ErrNotExist when there is none,
 	// ErrLink when a link leaves the source or goes round in circles.
 	open(name string) (file, error)
-	// list returns the names below the root that are not directories, in no order.
-	list() ([]string, error)
+	// glob returns the names that match a pattern as path.Match reads it, in no order.
+	glob(pattern string) ([]string, error)
 	// hint is appended to messages about missing files; empty when there is nothing to add.
 	hint() string
 	Close() error
@@ -31,17 +31,17 @@ type file interface {
 const (
 	maxJSON    = 8 << 20
 	maxMembers = 1 << 20 // files in one source
+	maxLayers  = 4096    // of one image; Docker's own limit is 127
 	maxHops    = 40      // links on the way to one file, as the kernel's MAXSYMLINKS
 )
 
-// has reports whether name is a readable file of src.
+// has tells whether src has something called name. What is there and cannot be opened counts: reading it will say why.
 func has(src source, name string) bool {
 	f, err := src.open(name)
-	if err != nil {
-		return false
+	if err == nil {
+		f.Close()
 	}
-	f.Close()
-	return true
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // openMember opens a file that the image cannot do without; what says what it is for.

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -167,9 +165,18 @@ func (s *tarSource) throughLinkedDir(name string) (string, bool) {
 	return "", false
 }
 
-func (s *tarSource) list() ([]string, error) {
-	names := slices.Collect(maps.Keys(s.members))
-	return slices.DeleteFunc(names, func(n string) bool { return s.members[n].kind == tar.TypeDir }), nil
+func (s *tarSource) glob(pattern string) ([]string, error) {
+	var names []string
+	for name := range s.members {
+		ok, err := path.Match(pattern, name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 func (s *tarSource) hint() string {

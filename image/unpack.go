@@ -170,20 +170,27 @@ func (u *unpacker) blame(l layerBlob, err error) error {
 	return fmt.Errorf("%w: its bytes are %s, not %s", ErrDigest, got, l.digest)
 }
 
-// layerError gives the errors of unpacking this package's words and the layer's name.
+// layerError names the layer and makes the error one of this package's, too.
 func layerError(l layerBlob, err error) error {
 	switch {
-	case errors.Is(err, ErrDigest):
-		return fmt.Errorf("layer %s: %w; get the image again", l.name, err)
 	case errors.Is(err, store.ErrDigest), errors.Is(err, tarindex.ErrDigest):
-		return fmt.Errorf("%w: layer %s: %w; get the image again", ErrDigest, l.name, err)
+		err = kindError{ErrDigest, err}
 	case errors.Is(err, tarindex.ErrTruncated):
-		return fmt.Errorf("%w: layer %s: %w; get the image again", ErrTruncated, l.name, err)
+		err = kindError{ErrTruncated, err}
 	case errors.Is(err, tarindex.ErrNotTar), errors.Is(err, tarindex.ErrCorrupt):
-		return fmt.Errorf("%w: layer %s: %w; get the image again", ErrDamaged, l.name, err)
+		err = kindError{ErrDamaged, err}
+	default:
+		return fmt.Errorf("layer %s: %w", l.name, err)
 	}
-	return fmt.Errorf("layer %s: %w", l.name, err)
+	return fmt.Errorf("layer %s: %w; get the image again", l.name, err)
 }
+
+// kindError adds a sentinel to an error whose text says it already.
+type kindError struct{ kind, err error }
+
+func (e kindError) Error() string { return e.err.Error() }
+
+func (e kindError) Unwrap() []error { return []error{e.kind, e.err} }
 
 // A meter adds up what all layers have read.
 type meter struct {
