@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -175,4 +176,9 @@ func wantTar(t *testing.T, s *store.Store, id digest.Digest, want []byte) {
 func contentFile(s *store.Store, data string) string {
 	h := fmt.Sprintf("%x", sha256.Sum256([]byte(data)))
 	return filepath.Join(s.Root(), "content", h[:2], h[2:])
+}
+
+// truncate cuts a file off, which its owner may do once it is writable: most files of a store are not.
+func truncate(path string, size int64) error {
+	return errors.Join(os.Chmod(path, 0o600), os.Truncate(path, size))
 }

@@ -167,11 +167,11 @@ func TestRegisterRefuses(t *testing.T) {
 func TestRegisterHeals(t *testing.T) {
 	data := layerTar("a=one", "b=two")
 	for name, damage := range map[string]func(*store.Store, string) error{
-		"record":            func(s *store.Store, dir string) error { return os.Truncate(dir+"/record", 10) },
+		"record":            func(s *store.Store, dir string) error { return truncate(dir+"/record", 10) },
 		"no record":         func(s *store.Store, dir string) error { return os.Remove(dir + "/record") },
-		"index":             func(s *store.Store, dir string) error { return os.Truncate(dir+"/index", 10) },
+		"index":             func(s *store.Store, dir string) error { return truncate(dir+"/index", 10) },
 		"tar-split":         func(s *store.Store, dir string) error { return os.Remove(dir + "/tar-split") },
-		"empty content":     func(s *store.Store, dir string) error { return os.Truncate(contentFile(s, "one"), 0) },
+		"empty content":     func(s *store.Store, dir string) error { return truncate(contentFile(s, "one"), 0) },
 		"no content":        func(s *store.Store, dir string) error { return os.Remove(contentFile(s, "two")) },
 		"nothing but a dir": func(s *store.Store, dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) },
 	} {

@@ -174,15 +174,15 @@ func TestDamage(t *testing.T) {
 			}
 			// A collection must not take damage for garbage: what can be read stays.
 			if _, err := s.GC(store.GCOptions{}); err == nil {
-				wantTar2(t, s, path, how, "base:1")
+				wantChain(t, s, path, how, "base:1")
 			}
 		}
 	}
 	t.Logf("%d damages", count)
 }
 
-// wantTar2 checks that a collection did not take an image's chain away.
-func wantTar2(t *testing.T, s *store.Store, path, how, name string) {
+// wantChain checks that a collection did not take an image's chain away.
+func wantChain(t *testing.T, s *store.Store, path, how, name string) {
 	t.Helper()
 	img, err := s.Image(name)
 	if err != nil {

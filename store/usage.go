@@ -78,7 +78,6 @@ func (s *Store) Usage() (Usage, error) {
 // measure adds up the files of each part of the store.
 func (s *Store) measure(u *Usage) error {
 	length := func(fi fs.FileInfo) int64 { return fi.Size() }
-	blocks := func(fi fs.FileInfo) int64 { return fi.Sys().(*syscall.Stat_t).Blocks * 512 }
 	for _, part := range []struct {
 		dir  string
 		to   *int64
@@ -99,6 +98,12 @@ func (s *Store) measure(u *Usage) error {
 	}
 	return nil
 }
+
+// Size is the bytes of disk that what was written in the RW layer takes.
+func (rw *RW) Size() (int64, error) { return rw.store.sum("rw/"+rw.Name+"/upper", blocks) }
+
+// blocks is the disk that a file takes: less than its length if it has holes.
+func blocks(fi fs.FileInfo) int64 { return fi.Sys().(*syscall.Stat_t).Blocks * 512 }
 
 // size is the length of a file, or of all files in a directory.
 func (s *Store) size(path string) (int64, error) {
