@@ -229,8 +229,13 @@ func (b *box) tidy() {
 func need(t *testing.T, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
+		if !installed(tool) {
 			t.Skipf("needs %s, which is not installed", tool)
 		}
 	}
+}
+
+func installed(tool string) bool {
+	_, err := exec.LookPath(tool)
+	return err == nil
 }

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +13,6 @@ import (
 // An image is an image file of another program, and what an independent reader found in it.
 type image struct {
 	src     string
-	names   []string // as import must print them; nil = not said
 	layers  []string // plain tars, the lowest first
 	diffIDs []string
 	config  string // its config file
@@ -71,14 +72,15 @@ func allImages(t *testing.T) []string {
 	return all
 }
 
-// chainID is the image-spec's: the DiffID of the base, then a digest over parent and DiffID.
-func (b *box) chainID(diffIDs []string) string {
-	id := diffIDs[0]
-	for _, d := range diffIDs[1:] {
-		out := b.sh(`printf '%s %s' "$1" "$2" | sha256sum`, id, d)
-		id = "sha256:" + out[:64]
+// chains are the ChainIDs of an image, one for each layer, as the image-spec defines
+// them: the DiffID of the base, then a digest over parent and DiffID.
+func (im image) chains() []string {
+	ids := []string{im.diffIDs[0]}
+	for _, diffID := range im.diffIDs[1:] {
+		id := sha256.Sum256([]byte(ids[len(ids)-1] + " " + diffID))
+		ids = append(ids, "sha256:"+hex.EncodeToString(id[:]))
 	}
-	return id
+	return ids
 }
 
 // oracle gives the tree that layers make, as testdata/py/oracle.py sees it.

@@ -78,7 +78,7 @@ make.docker_archive("victim.tar", [(["victim:1"], layers)])
 		}
 		if strings.Contains(b.layerfs("images"), "victim") {
 			// Committed: then it is all there.
-			for _, id := range b.chains(im.diffIDs) {
+			for _, id := range im.chains() {
 				b.layerfs("export", id)
 			}
 			b.layerfs("rmi", "victim:1")

@@ -2,7 +2,8 @@
 
     image.py SRC OUT [ARCHITECTURE]
 
-SRC is a docker-archive, an OCI layout directory or a tar of one. For each image in it
+SRC is a docker-archive, an OCI layout directory, a tar of one, or a directory as skopeo's "dir:" makes
+it. For each image in it
 OUT/<n>/ gets config.json, 0.tar, 1.tar, ... (uncompressed, lowest first) and the file
 diffids with the config's rootfs.diff_ids, against which the tars have been checked.
 """
@@ -58,7 +59,11 @@ def manifests(top, index, architecture):
 
 
 def images(top, architecture):
-    if os.path.exists(os.path.join(top, "manifest.json")):
+    if os.path.exists(os.path.join(top, "version")):  # skopeo's
+        m = json.loads(read(top, "manifest.json"))
+        name = lambda descriptor: descriptor["digest"].removeprefix("sha256:")
+        yield read(top, name(m["config"])), [read(top, name(layer)) for layer in m["layers"]]
+    elif os.path.exists(os.path.join(top, "manifest.json")):
         for m in json.loads(read(top, "manifest.json")):
             yield read(top, m["Config"]), [read(top, layer) for layer in m["Layers"]]
     else:
