@@ -6,8 +6,9 @@ import (
 	"sort"
 )
 
-// What only a layer's own index has: whiteouts and links to lower layers. Only
-// Merge reads them.
+// What only a layer's own index has: whiteouts, opaque marks, directories
+// without a header, and links to lower layers. Merge uses them up; a merged
+// index has none of them but Unresolved.
 
 // namesOf returns the records of dir in a section of records that begin with a
 // nameRecord and are sorted by directory.
@@ -19,8 +20,29 @@ func namesOf(section []byte, size int, dir Ino) []byte {
 	return section[lo*size : hi*size]
 }
 
-// whiteoutsOf yields the names that the layer whites out in dir.
-func (x *Index) whiteoutsOf(dir Ino) iter.Seq[string] {
+// Opaque reports whether the layer hides all that lower layers have in the
+// directory dir.
+func (x *Index) Opaque(dir Ino) bool {
+	n, _ := x.dir(dir)
+	return n.flags&flagOpaque != 0
+}
+
+// Implied reports whether the layer has no entry for the directory dir itself:
+// where a lower layer has the directory, its attributes stay.
+func (x *Index) Implied(dir Ino) bool {
+	n, _ := x.dir(dir)
+	return n.flags&flagImplied != 0
+}
+
+// Phantom reports whether the directory dir is only the place of whiteouts:
+// where no lower layer has it, there is none.
+func (x *Index) Phantom(dir Ino) bool {
+	n, _ := x.dir(dir)
+	return n.flags&flagPhantom != 0
+}
+
+// Whiteouts yields the names that the layer hides in the directory dir, sorted.
+func (x *Index) Whiteouts(dir Ino) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		le := binary.LittleEndian
 		for b := namesOf(x.whiteouts, whiteoutSize, dir); len(b) > 0; b = b[whiteoutSize:] {
@@ -31,9 +53,9 @@ func (x *Index) whiteoutsOf(dir Ino) iter.Seq[string] {
 	}
 }
 
-// foreignOf yields name and target of the hard links in dir whose target this
-// index does not have.
-func (x *Index) foreignOf(dir Ino) iter.Seq2[string, string] {
+// ForeignLinks yields name and target of the hard links in the directory dir
+// whose target is not in this index: a path without a leading slash.
+func (x *Index) ForeignLinks(dir Ino) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		le := binary.LittleEndian
 		for b := namesOf(x.foreign, foreignSize, dir); len(b) > 0; b = b[foreignSize:] {

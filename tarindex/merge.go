@@ -155,7 +155,7 @@ func (m *merger) gatherUpper(d mergedDir) error {
 		m.upper = append(m.upper, upperName{name: w.name, ino: w.at.i})
 	}
 	links := len(m.upper)
-	for name, target := range m.layer.foreignOf(d.upper.i) {
+	for name, target := range m.layer.ForeignLinks(d.upper.i) {
 		m.upper = append(m.upper, upperName{name: name, target: target})
 	}
 	if len(m.upper) > links {
@@ -166,7 +166,7 @@ func (m *merger) gatherUpper(d mergedDir) error {
 			}
 		}
 	}
-	for name := range m.layer.whiteoutsOf(d.upper.i) {
+	for name := range m.layer.Whiteouts(d.upper.i) {
 		m.hidden = append(m.hidden, name)
 	}
 	return nil
@@ -184,15 +184,14 @@ func (m *merger) place(dir Ino, name string, low source, up *upperName) error {
 		m.out.foreignLink(dir, name, up.target)
 	default:
 		s := source{m.layer, up.ino}
-		n, _ := m.layer.inode(up.ino)
-		if !n.isDir() {
+		if !s.isDir() {
 			return m.addName(dir, name, s)
 		}
 		below := low
 		if !low.isDir() {
 			below = source{}
 		}
-		if n.flags&flagPhantom == 0 || below.ok() {
+		if !m.layer.Phantom(up.ino) || below.ok() {
 			return m.addNamedDir(dir, name, below, s)
 		}
 	}
@@ -240,7 +239,7 @@ func (m *merger) addNamedDir(dir Ino, name string, lower, upper source) error {
 // no header in the layer has those of the lower one.
 func (m *merger) addDir(lower, upper source) error {
 	attr := upper
-	if !upper.ok() || lower.ok() && upper.flags()&flagImplied != 0 {
+	if !upper.ok() || lower.ok() && upper.x.Implied(upper.i) {
 		attr = lower
 	}
 	i, err := m.copyInode(attr)
@@ -286,10 +285,5 @@ func (s source) isDir() bool {
 	return ok
 }
 
-func (s source) flags() uint32 {
-	n, _ := s.x.inode(s.i)
-	return n.flags
-}
-
 // opaque reports whether the layer hides what the lower layers have in d.
-func (d *mergedDir) opaque() bool { return d.upper.ok() && d.upper.flags()&flagOpaque != 0 }
+func (d *mergedDir) opaque() bool { return d.upper.ok() && d.upper.x.Opaque(d.upper.i) }

@@ -114,18 +114,23 @@ func mergeLayers(t testing.TB, layers ...*Index) *Index {
 	t.Helper()
 	var chain *Index
 	for _, l := range layers {
-		var out bytes.Buffer
-		if err := Merge(chain, l, &out); err != nil {
-			t.Fatal(err)
-		}
-		x, err := Parse(out.Bytes())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := x.Verify(); err != nil {
-			t.Fatalf("the merged index: %v", err)
-		}
-		chain = x
+		chain = mergeOnto(t, chain, l)
 	}
 	return chain
+}
+
+func mergeOnto(t testing.TB, parent, layer *Index) *Index {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Merge(parent, layer, &out); err != nil {
+		t.Fatal(err)
+	}
+	x, err := Parse(out.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Verify(); err != nil {
+		t.Fatalf("the merged index: %v", err)
+	}
+	return x
 }
