@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/layerfs/layerfs/store"
 	"github.com/layerfs/layerfs/unionfs"
 )
 
@@ -38,15 +41,11 @@ are added or replaced, its whiteouts delete.`,
 				return err
 			}
 			defer r.Close()
-			fs, closeAll, err := union(s, rw, unionfs.Options{})
-			if err != nil {
-				return err
-			}
 			bar := a.progress("apply", size)
-			err = fs.Apply(cmd.Context(), bar.reader(r))
+			layer, err := s.Unpack(cmd.Context(), r, store.UnpackOptions{Progress: bar.add})
 			bar.end()
-			if closeErr := closeAll(); err == nil {
-				err = closeErr
+			if err == nil {
+				err = apply(cmd.Context(), s, rw, layer)
 			}
 			if err != nil {
 				return fmt.Errorf("apply %s to %s: %w", args[1], rw.Name, err)
@@ -54,4 +53,19 @@ are added or replaced, its whiteouts delete.`,
 			return nil
 		},
 	}
+}
+
+// apply puts an unpacked layer on top of what rw shows. Nothing refers to the layer afterwards: gc removes it, but
+// for the contents that it shares with others.
+func apply(ctx context.Context, s *store.Store, rw *store.RW, layer store.Layer) error {
+	index, err := s.LayerIndex(layer.DiffID)
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	fs, closeAll, err := union(s, rw, unionfs.Options{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(fs.Apply(ctx, index), closeAll())
 }

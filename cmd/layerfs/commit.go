@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"strconv"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/layerfs/layerfs/image"
 	"github.com/layerfs/layerfs/store"
+	"github.com/layerfs/layerfs/tarindex"
 	"github.com/layerfs/layerfs/unionfs"
 )
 
@@ -37,9 +36,13 @@ layer was made from plus one layer. The RW layer stays as it is. Prints the Chai
 					return fmt.Errorf("--tag: %w", err)
 				}
 			}
-			created, err := epoch()
+			clamp, err := clampTimes()
 			if err != nil {
 				return usage(cmd, "%v", err)
+			}
+			created := time.Now().UTC()
+			if clamp.Clamp != nil {
+				created = time.Unix(clamp.Clamp.Sec, 0).UTC()
 			}
 			s, done, err := a.use()
 			if err != nil {
@@ -50,7 +53,7 @@ layer was made from plus one layer. The RW layer stays as it is. Prints the Chai
 			if err != nil {
 				return err
 			}
-			chain, err := commit(cmd.Context(), s, rw)
+			chain, err := commit(cmd.Context(), s, rw, clamp)
 			if err != nil {
 				return fmt.Errorf("commit %s: %w", rw.Name, err)
 			}
@@ -67,7 +70,7 @@ layer was made from plus one layer. The RW layer stays as it is. Prints the Chai
 }
 
 // commit pipes the diff of rw into the store as a layer on top of its parent.
-func commit(ctx context.Context, s *store.Store, rw *store.RW) (store.Chain, error) {
+func commit(ctx context.Context, s *store.Store, rw *store.RW, o tarindex.TarOptions) (store.Chain, error) {
 	fs, closeAll, err := union(s, rw, unionfs.Options{ReadOnlyUpper: true})
 	if err != nil {
 		return store.Chain{}, err
@@ -77,7 +80,7 @@ func commit(ctx context.Context, s *store.Store, rw *store.RW) (store.Chain, err
 	diffDone := make(chan struct{})
 	go func() {
 		defer close(diffDone)
-		w.CloseWithError(fs.Diff(ctx, w)) // an error of the diff reaches Register as its read error
+		w.CloseWithError(fs.Diff(ctx, w, o)) // an error of the diff reaches Register as its read error
 	}()
 	chain, err := s.Register(ctx, rw.Parent, r, store.UnpackOptions{})
 	r.Close() // lets the diff end when Register gave up early
@@ -125,18 +128,4 @@ func configBelow(s *store.Store, rw *store.RW) (digest.Digest, error) {
 		}
 	}
 	return config, nil
-}
-
-// epoch is the time of a commit: now, or SOURCE_DATE_EPOCH for results that can be repeated
-// (https://reproducible-builds.org/specs/source-date-epoch/).
-func epoch() (time.Time, error) {
-	value, set := os.LookupEnv("SOURCE_DATE_EPOCH")
-	if !set || value == "" {
-		return time.Now().UTC(), nil
-	}
-	seconds, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH=%s is not a number of seconds", value)
-	}
-	return time.Unix(seconds, 0).UTC(), nil
 }

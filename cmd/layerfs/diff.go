@@ -21,6 +21,10 @@ SOURCE_DATE_EPOCH limits the times in it.`,
 		Args:              exactly(1),
 		ValidArgsFunction: a.complete(rwNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			clamp, err := clampTimes()
+			if err != nil {
+				return usage(cmd, "%v", err)
+			}
 			s, done, err := a.use()
 			if err != nil {
 				return err
@@ -35,7 +39,7 @@ SOURCE_DATE_EPOCH limits the times in it.`,
 				return err
 			}
 			defer closeAll()
-			return a.output(cmd, path, func(w io.Writer) error { return fs.Diff(cmd.Context(), w) })
+			return a.output(cmd, path, func(w io.Writer) error { return fs.Diff(cmd.Context(), w, clamp) })
 		},
 	}
 	outputFlag(cmd, &path)
