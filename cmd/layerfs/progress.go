@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -31,12 +30,11 @@ func (a *app) progress(label string, total int64) *bar {
 	return &bar{container, container.New(total, style, before, after, mpb.BarRemoveOnComplete())}
 }
 
-// reader counts what is read from r.
-func (b *bar) reader(r io.Reader) io.Reader {
-	if b.bar == nil {
-		return r
+// add tells that n more bytes are done.
+func (b *bar) add(n int64) {
+	if b.bar != nil {
+		b.bar.IncrInt64(n)
 	}
-	return b.bar.ProxyReader(r)
 }
 
 // set tells how much is done and of how much.

@@ -48,7 +48,7 @@ is not stored again. Prints the ChainID.`,
 			bar := a.progress("register", size)
 			chain, err := s.Register(cmd.Context(), below, r, store.UnpackOptions{
 				Expected: digest.Digest(expect),
-				Progress: func(done int64) { bar.set(done, size) },
+				Progress: bar.add,
 			})
 			bar.end()
 			if err != nil {
