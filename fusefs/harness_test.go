@@ -88,7 +88,6 @@ type share struct {
 	Dir     string // holds index, content/, upper/, work/, log
 	Target  string
 	Options string
-	Panic   string // a lookup of this name panics in the server
 }
 
 func (s share) path(name string) string { return filepath.Join(s.Dir, name) }
@@ -126,8 +125,8 @@ func serve(arg string) int {
 	}
 	log.SetOutput(logFile)
 	cfg := Config{Options: o, Target: s.Target, FS: union, Log: log}
-	if s.Panic != "" {
-		cfg.wrap = func(r fuse.RawFileSystem) fuse.RawFileSystem { return &panicky{r, s.Panic} }
+	cfg.wrap = func(r fuse.RawFileSystem) fuse.RawFileSystem {
+		return &probe{RawFileSystem: r, report: s.path("requests")}
 	}
 	srv, err := Mount(cfg)
 	if err != nil {
@@ -144,19 +143,6 @@ func serve(arg string) int {
 func complain(err error) int {
 	fmt.Println(err)
 	return 1
-}
-
-// panicky breaks down at one name.
-type panicky struct {
-	fuse.RawFileSystem
-	name string
-}
-
-func (p *panicky) Lookup(c <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
-	if name == p.name {
-		panic("a programming error at " + name)
-	}
-	return p.RawFileSystem.Lookup(c, h, name, out)
 }
 
 // A file is one entry of a lower layer as the tests write it down.

@@ -109,17 +109,15 @@ func TestMountAnswersAtOnce(t *testing.T) {
 }
 
 func TestPanicIsAnError(t *testing.T) {
-	u := newUnion(t, regular("f", "x"))
-	u.Panic = "trap"
-	u.start()
+	u := mount(t, "", regular("f", "x"))
 	for range 3 {
-		_, err := os.Lstat(u.at("trap"))
+		_, err := os.Lstat(u.at(panicName))
 		wantErr(t, "a lookup that panics", err, unix.EIO)
 		u.want("f", "x")
 	}
 	log, err := os.ReadFile(u.path("log"))
 	check(t, err)
-	if !strings.Contains(string(log), "a programming error at trap") || !strings.Contains(string(log), "harness_test.go") {
+	if !strings.Contains(string(log), "a programming error") || !strings.Contains(string(log), "probe_test.go") {
 		t.Errorf("the log does not tell what happened and where: %s", log)
 	}
 }

@@ -11,9 +11,9 @@ import (
 )
 
 // raw answers the kernel's requests. The embedded default answers ENOSYS to
-// those that are not written down here; the kernel then does without them:
-// ACCESS (nobody is asked), FLUSH (nothing is buffered), GETLK and SETLK (the
-// kernel's own locks), STATX (GETATTR tells the same).
+// those that are not written down here, and the kernel does without them: ACCESS
+// (nobody is asked), GETLK and SETLK (the kernel has its own locks), STATX (GETATTR
+// tells the same).
 type raw struct {
 	fuse.RawFileSystem
 
@@ -74,6 +74,9 @@ func (r *raw) OpenDir(_ <-chan struct{}, _ *fuse.OpenIn, out *fuse.OpenOut) fuse
 	out.OpenFlags = fuse.FOPEN_KEEP_CACHE | fuse.FOPEN_CACHE_DIR
 	return fuse.OK
 }
+
+// Flush implements fuse.RawFileSystem: nothing is held back until close(2).
+func (r *raw) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.ENOSYS }
 
 // StatFs implements fuse.RawFileSystem.
 func (r *raw) StatFs(_ <-chan struct{}, in *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
