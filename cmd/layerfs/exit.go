@@ -46,7 +46,7 @@ var outcomes = []struct {
 
 	{store.ErrInUse, exitConflict, ""},
 	{fusefs.ErrMounted, exitConflict, ""},
-	{fusefs.ErrBusy, exitConflict, ""},
+	{fusefs.ErrBusy, exitConflict, "`fuser -vm TARGET` shows who uses it; `layerfs umount --lazy` detaches it all the same"},
 	{syscall.ENOTEMPTY, exitConflict, ""},
 	{store.ErrExists, exitConflict, ""},
 	{store.ErrNotFound, exitNotFound, ""},
