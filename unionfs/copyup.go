@@ -17,6 +17,7 @@ import (
 
 // upper returns the node of o, with an upper part. FS.mu is held alone.
 func (f *FS) upper(o object) (*node, error) {
+	o = f.present(o)
 	if o.n != nil && o.n.backing != 0 {
 		return o.n, nil
 	}
@@ -43,7 +44,7 @@ func (f *FS) upper(o object) (*node, error) {
 // upperDir is upper for directories; ENOENT for a removed one. It also loads
 // the directory.
 func (f *FS) upperDir(o object) (*node, error) {
-	n := o.n
+	n := f.present(o).n
 	if n == nil {
 		if o.low == tarindex.Root {
 			return nil, syscall.EROFS

@@ -51,6 +51,14 @@ func (f *FS) object(id uint64) (object, error) {
 	return object{low: tarindex.Ino(id - 1)}, nil
 }
 
+// present returns o with the node that it may have got since it was found.
+func (f *FS) present(o object) object {
+	if o.n == nil {
+		o.n = f.table.get(lowerID(o.low))
+	}
+	return o
+}
+
 // directory returns the directory that id stands for.
 func (f *FS) directory(id uint64) (object, error) {
 	o, err := f.object(id)
