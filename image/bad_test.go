@@ -99,7 +99,7 @@ func TestBadInput(t *testing.T) {
 		{"layer digest is a path", "oci", manifest(func(m object) { layer(m, 1)["digest"] = "../../etc/passwd" }), ErrDigest, "../../etc/passwd"},
 		{"no layer", "oci", without(layerBlob(1)), ErrMissing, layerBlob(1)},
 		{"layer size", "oci", at(layerBlob(1), "short"), ErrSize, layerBlob(1)},
-		{"layer digest", "oci", at(layerBlob(1), strings.Repeat("x", len(f.layers[1]))), nil, layerBlob(1)},
+		{"layer digest", "oci", at(layerBlob(1), strings.Repeat("x", len(f.layers[1]))), ErrDigest, layerBlob(1)},
 		{"layer bit flip", "oci", func(t *testing.T, dir string) {
 			data := bytes.Replace(f.layers[1], []byte("VERSION=2"), []byte("VERSION=3"), 1)
 			write(t, filepath.Join(dir, layerBlob(1)), data)
@@ -208,7 +208,7 @@ func checkRefused(t *testing.T, src string, want error, names string) {
 	if err == nil {
 		t.Fatalf("imported %+v", images)
 	}
-	if want != nil && !errors.Is(err, want) {
+	if !errors.Is(err, want) {
 		t.Errorf("error %q, want one that is %q", err, want)
 	}
 	if !strings.Contains(err.Error(), names) || !strings.Contains(err.Error(), src) {

@@ -173,8 +173,9 @@ func (u *unpacker) blame(l layerBlob, err error) error {
 // layerError names the layer and makes the error one of this package's, too.
 func layerError(l layerBlob, err error) error {
 	switch {
+	case errors.Is(err, ErrDigest): // blame's
 	case errors.Is(err, store.ErrDigest), errors.Is(err, tarindex.ErrDigest):
-		err = kindError{ErrDigest, err}
+		return fmt.Errorf("layer %s: %w", l.name, kindError{ErrDigest, err})
 	case errors.Is(err, tarindex.ErrTruncated):
 		err = kindError{ErrTruncated, err}
 	case errors.Is(err, tarindex.ErrNotTar), errors.Is(err, tarindex.ErrCorrupt):
