@@ -11,7 +11,7 @@ func (r *raw) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList
 	err := r.fs.Readdir(in.NodeId, in.Offset, false, func(d unionfs.DirEntry, _ *unionfs.Entry) bool {
 		return out.AddDirEntry(kernelEntry(d))
 	})
-	return r.reply("readdir", in.NodeId, err)
+	return r.listed(in, out, err)
 }
 
 // ReadDirPlus implements fuse.RawFileSystem. "." and ".." carry node 0, on
@@ -27,6 +27,16 @@ func (r *raw) ReadDirPlus(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntry
 		}
 		return true
 	})
+	return r.listed(in, out, err)
+}
+
+// listed answers a listing. Entries found before an error are good, and the
+// kernel has to get them, since it holds a reference on each; the error comes
+// again with the next request.
+func (r *raw) listed(in *fuse.ReadIn, out *fuse.DirEntryList, err error) fuse.Status {
+	if len(out.Bytes()) > 0 {
+		return fuse.OK
+	}
 	return r.reply("readdir", in.NodeId, err)
 }
 

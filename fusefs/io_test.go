@@ -329,3 +329,35 @@ func TestDirectIO(t *testing.T) {
 		t.Errorf("direct read gives %q", buf[:4])
 	}
 }
+
+// TestFileHandles: a handle finds its file after the kernel has forgotten it,
+// and one that was made up finds nothing.
+func TestFileHandles(t *testing.T) {
+	if thisWay() != asRoot {
+		t.Skip("needs root: open_by_handle_at asks for CAP_DAC_READ_SEARCH")
+	}
+	u := mount(t, "", dir("d"), regular("d/lower", "lower"))
+	u.write("d/upper", "upper")
+	root := u.open(".", os.O_RDONLY)
+	for _, name := range []string{"lower", "upper"} {
+		h, _, err := unix.NameToHandleAt(unix.AT_FDCWD, u.at("d/"+name), 0)
+		check(t, err)
+		dropCaches(t)
+		fd, err := unix.OpenByHandleAt(int(root.Fd()), h, unix.O_RDONLY)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got := make([]byte, 10)
+		n, err := unix.Read(fd, got)
+		if string(got[:n]) != name || err != nil {
+			t.Errorf("the handle of %s reads %q, %v", name, got[:n], err)
+		}
+		check(t, unix.Close(fd))
+
+		fake := bytes.Clone(h.Bytes())
+		fake[2] ^= 0x55 // of the node id
+		_, err = unix.OpenByHandleAt(int(root.Fd()), unix.NewFileHandle(h.Type(), fake), unix.O_RDONLY)
+		wantErr(t, "a made-up handle", err, unix.ESTALE)
+	}
+}

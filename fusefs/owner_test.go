@@ -81,12 +81,32 @@ func TestPermissions(t *testing.T) {
 			t.Errorf("as another user, %q: success %v, want %v", c.script, got, c.want)
 		}
 	}
-	check(t, os.Chmod(u.at("theirs"), os.ModeSetuid|os.ModeSetgid|0o755))
-	if !as("echo x >> theirs") {
-		t.Fatal("cannot write")
+	for script, keeps := range map[string]bool{
+		"echo x >> theirs":                  false,
+		"truncate -s 3 theirs":              false,
+		"fallocate -l 9 theirs":             false,
+		"chgrp 65534 theirs":                false,
+		"touch theirs":                      true,
+		"cat theirs > /dev/null":            true,
+		"setfattr -n user.a theirs || true": true,
+	} {
+		check(t, os.Chmod(u.at("theirs"), os.ModeSetuid|os.ModeSetgid|0o755))
+		if !as(script) {
+			t.Errorf("%s failed", script)
+		}
+		if st := u.stat("theirs"); (st.Mode&0o7777 == 0o6755) != keeps || st.Mode&0o777 != 0o755 {
+			t.Errorf("%s: mode is %o, setuid and setgid kept: want %v", script, st.Mode&0o7777, keeps)
+		}
 	}
+	// Root writes and keeps them, but not at chown.
+	check(t, os.Chmod(u.at("theirs"), os.ModeSetuid|os.ModeSetgid|0o755))
+	u.write("theirs", "by root")
+	if st := u.stat("theirs"); st.Mode&0o7777 != 0o6755 {
+		t.Errorf("root's write made the mode %o", st.Mode&0o7777)
+	}
+	check(t, os.Chown(u.at("theirs"), 0, 0))
 	if st := u.stat("theirs"); st.Mode&0o7777 != 0o755 {
-		t.Errorf("setuid and setgid stay after a write by its owner: %o", st.Mode)
+		t.Errorf("root's chown made the mode %o", st.Mode&0o7777)
 	}
 }
 

@@ -17,7 +17,8 @@ type Status struct{ pipe *os.File }
 var ErrNotStarted = errors.New("not started as a background process")
 
 // Inherit finds the status pipe that Start has left for this process. It can be
-// called once, early: processes that this one starts do not get the pipe.
+// called once, early: processes that this one starts do not get the pipe. From
+// now on SIGHUP is ignored: there is no terminal to lose.
 func Inherit() (*Status, error) {
 	v, ok := os.LookupEnv(statusEnv)
 	if !ok {
@@ -35,6 +36,7 @@ func Inherit() (*Status, error) {
 	if st, err := pipe.Stat(); err != nil || st.Mode()&os.ModeNamedPipe == 0 {
 		return nil, fmt.Errorf("%w: descriptor %d is no pipe", ErrNotStarted, fd)
 	}
+	signal.Ignore(syscall.SIGHUP)
 	return &Status{pipe: pipe}, nil
 }
 
@@ -61,13 +63,14 @@ func (s *Status) send(m message) error {
 // Signals are the ones that ask this process to end.
 type Signals struct{ c chan os.Signal }
 
-// Catch catches SIGTERM and SIGINT from now on: one that comes before Until
-// waits for it. SIGHUP is ignored: there is no terminal to lose. It is for
-// processes in the foreground as well; call it before anything is mounted.
+// Catch catches SIGTERM, SIGINT and, in the foreground, SIGHUP from now on: one
+// that comes before Until waits for it. Call it before anything is mounted.
 func Catch() *Signals {
-	signal.Ignore(syscall.SIGHUP)
 	s := &Signals{c: make(chan os.Signal, 1)}
 	signal.Notify(s.c, syscall.SIGTERM, syscall.SIGINT)
+	if !signal.Ignored(syscall.SIGHUP) { // by Inherit, or by nohup(1)
+		signal.Notify(s.c, syscall.SIGHUP)
+	}
 	return s
 }
 

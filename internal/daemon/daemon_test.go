@@ -42,6 +42,13 @@ func child(what string, args []string) {
 	case "panic":
 		panic("a programming error")
 	}
+	if what == "foreground" { // until SIGHUP
+		done := make(chan struct{})
+		signals := Catch()
+		write(args[0], "ready")
+		signals.Until(done, func() error { close(done); return nil }, func(error) {})
+		return
+	}
 	s, err := Inherit()
 	if err != nil {
 		panic(err)
@@ -179,6 +186,21 @@ func TestFailures(t *testing.T) {
 				t.Error("the panic is not in the log")
 			}
 		})
+	}
+}
+
+func TestForegroundEndsAtHangup(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "report")
+	cmd := exec.Command("/proc/self/exe", "child", "foreground", out)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, out)
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the process did not end by itself: %v", err)
 	}
 }
 
