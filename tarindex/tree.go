@@ -133,7 +133,7 @@ func (t *tree) link(dir int32, name string, target []string) error {
 	} else if i != none {
 		i = t.lookup(i, target[len(target)-1])
 		switch {
-		case i == none || t.nodes[i].mode == 0:
+		case i == none || t.nodes[i].mode == 0 || t.nodes[i].flags&flagPhantom != 0:
 		case t.nodes[i].isDir():
 			return nameError("is a hard link to a directory")
 		default:
