@@ -45,6 +45,7 @@ func remove(t *testing.T, path string) {
 }
 
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	configBlob := "blobs/sha256/" + hexOf(sha(f.config))
 	layerBlob := func(i int) string { return "blobs/sha256/" + hexOf(f.diffIDs[i]) }
@@ -181,6 +182,7 @@ func TestBadInput(t *testing.T) {
 		}, ErrJSON, "other"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			var dir string
 			switch c.form {
 			case "empty":
@@ -224,6 +226,7 @@ func checkRefused(t *testing.T, src string, want error, names string) {
 }
 
 func TestBadArchive(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	whole := read(t, pack(t, f.archive(t), ""))
 	zipped := compress(t, whole, "gzip")

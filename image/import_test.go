@@ -122,6 +122,7 @@ func link(t testing.TB, target, path string) {
 }
 
 func TestImportEveryForm(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	for _, form := range forms {
 		t.Run(form.name, func(t *testing.T) {
@@ -151,6 +152,7 @@ func TestImportEveryForm(t *testing.T) {
 }
 
 func TestImportEveryCarrier(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	dir := f.archive(t)
 	for _, option := range []string{"", "-z", "--zstd", "-j", "-J"} {
@@ -174,6 +176,7 @@ func TestImportEveryCarrier(t *testing.T) {
 }
 
 func TestImportTarFormats(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	dir := f.archive(t)
 	for _, format := range []string{"v7", "ustar", "gnu", "posix"} {
@@ -292,6 +295,7 @@ func TestImportSeveralImages(t *testing.T) {
 }
 
 func TestImportName(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	dir := t.TempDir()
 	putIndex(t, dir, f.putManifest(t, dir, "", ""))

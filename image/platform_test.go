@@ -42,6 +42,7 @@ func TestParsePlatform(t *testing.T) {
 // TestPlatformChoice: what an index offers, what is wanted, what is taken. The rules are those of containerd's
 // platforms package: the machine's own variant, else the highest below it.
 func TestPlatformChoice(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		offers string // the last element of the choice is the image's mark
 		want   string
