@@ -25,6 +25,7 @@ func (c *checker) contents(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		buf := make([]byte, 256<<10)
 		for _, name := range names {
 			h, err := tarindex.ParseHash(shard + name)
 			if err != nil || h.String() != shard+name {
@@ -34,7 +35,7 @@ func (c *checker) contents(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := c.content(h); err != nil {
+			if err := c.content(h, buf); err != nil {
 				c.mu.Lock()
 				c.bad[h] = err
 				c.mu.Unlock()
@@ -45,8 +46,8 @@ func (c *checker) contents(ctx context.Context) error {
 	})
 }
 
-// content hashes one content.
-func (c *checker) content(h tarindex.Hash) error {
+// content hashes one content. buf is for copying.
+func (c *checker) content(h tarindex.Hash, buf []byte) error {
 	f, err := c.s.OpenContent(h)
 	if err != nil {
 		return err
@@ -58,7 +59,7 @@ func (c *checker) content(h tarindex.Hash) error {
 		return corrupt(f.Name(), "it is a %s instead of a file", fi.Mode().Type())
 	}
 	sum := sha256.New()
-	if _, err := io.CopyBuffer(io.MultiWriter(sum, c), struct{ io.Reader }{f}, make([]byte, 256<<10)); err != nil {
+	if _, err := io.CopyBuffer(io.MultiWriter(sum, c), struct{ io.Reader }{f}, buf); err != nil {
 		return err
 	}
 	if got := tarindex.Hash(sum.Sum(nil)); got != h {

@@ -176,7 +176,7 @@ func TestIdenticalImports(t *testing.T) {
 		})
 	}
 	all.Wait()
-	one := openStore(t, filepath.Join(t.TempDir(), "one"))
+	one := openStore(t, filepath.Join(tempDir(t), "one"))
 	if err := importFamily(one, 1); err != nil {
 		t.Fatal(err)
 	}

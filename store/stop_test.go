@@ -80,7 +80,7 @@ var operations = []struct {
 // prepare makes a store with two images, an RW layer, and a chain that only gc wants.
 func prepare(t *testing.T) *store.Store {
 	t.Helper()
-	s := openStore(t, filepath.Join(t.TempDir(), "store"))
+	s := openStore(t, filepath.Join(tempDir(t), "store"))
 	register(t, s, "", baseTar)
 	image(t, s, "base:1", baseID)
 	register(t, s, baseID, childTar)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -170,13 +169,4 @@ func clip(b []byte) string {
 		return string(b[:40]) + "..."
 	}
 	return string(b)
-}
-
-// shorten is the form of an id that people read: 12 digits.
-func shorten(id string) string {
-	id = strings.TrimPrefix(id, "sha256:")
-	if len(id) > 12 {
-		id = id[:12]
-	}
-	return id
 }

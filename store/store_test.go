@@ -56,6 +56,27 @@ func TestOpen(t *testing.T) {
 	wantClean(t, openStore(t, half))
 }
 
+// A record of a newer version is not a damaged one: the message says what to do.
+func TestNewerRecord(t *testing.T) {
+	s := openStore(t, filepath.Join(tempDir(t), "store"))
+	c := register(t, s, "", layerTar("a=one"))
+	path := filepath.Join(s.Root(), "chains", "sha256", c.ID.Encoded())
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := strings.Replace(string(b), `"version": 1`, `"version": 2`, 1)
+	if err := os.WriteFile(path, []byte(newer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Chain(c.ID); !errors.Is(err, store.ErrFormat) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "newer") {
+		t.Errorf("record of version 2: %v", err)
+	}
+	if cs, err := s.Chains(); !errors.Is(err, store.ErrFormat) || len(cs) != 0 {
+		t.Errorf("list: %v, %v", cs, err)
+	}
+}
+
 // What a plain user may not read he is told, with what to do. Root may read everything, so root becomes a plain user.
 func TestOpenUnreadable(t *testing.T) {
 	dir := t.TempDir()
@@ -115,7 +136,7 @@ var damages = map[string]func(path string) error{
 func TestDamage(t *testing.T) {
 	otherTar := layerTar("z=another image", "shared=x")
 	fill := func(t *testing.T) *store.Store {
-		s := openStore(t, filepath.Join(t.TempDir(), "store"))
+		s := openStore(t, filepath.Join(tempDir(t), "store"))
 		register(t, s, "", layerTar("dir/a=one", "b=two", "shared=x"))
 		image(t, s, "base:1", store.ChainID("", digestOf(layerTar("dir/a=one", "b=two", "shared=x"))))
 		image(t, s, "other:1", register(t, s, "", otherTar).ID)
@@ -195,7 +216,7 @@ func wantChain(t *testing.T, s *store.Store, path, how, name string) {
 
 // A damaged content is named with the file that it is in each layer.
 func TestCheckNamesFiles(t *testing.T) {
-	s := openStore(t, filepath.Join(t.TempDir(), "store"))
+	s := openStore(t, filepath.Join(tempDir(t), "store"))
 	c := register(t, s, "", layerTar("usr/bin/tool=binary", "top=binary", "fine=fine"))
 	path := contentFile(s, "binary")
 	if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte("BINARY"), 0o600)); err != nil {
@@ -222,7 +243,7 @@ func TestCheckNamesFiles(t *testing.T) {
 
 // Files that do not belong into a store are named, and gc does not choke on what it can tell.
 func TestCheckStrangers(t *testing.T) {
-	s := openStore(t, filepath.Join(t.TempDir(), "store"))
+	s := openStore(t, filepath.Join(tempDir(t), "store"))
 	c := register(t, s, "", layerTar("a=one"))
 	for _, path := range []string{
 		"note.txt", "content/xyz", "content/ab", "layers/sha256/README", "layers/sha256/" + c.DiffID.Encoded() + "/extra",
