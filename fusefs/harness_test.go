@@ -457,14 +457,20 @@ func wantErr(t *testing.T, what string, err, want error) {
 	}
 }
 
-// dropCaches makes the kernel forget pages and dentries of this mount: all that
-// nothing uses. Only real root can; others remount where it matters.
+// dropPages makes the kernel forget the pages of f, so that the next read asks
+// the server.
+func dropPages(t *testing.T, f *os.File) {
+	t.Helper()
+	check(t, unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED))
+}
+
+// dropCaches makes the kernel forget all pages, dentries and inodes that nothing
+// uses, of every file system. Only real root can; others go without.
 func dropCaches(t *testing.T) {
 	t.Helper()
-	if thisWay() != asRoot {
-		return
+	if thisWay() == asRoot {
+		check(t, os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0))
 	}
-	check(t, os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0))
 }
 
 // rerun runs all tests again in a child, but for those that start such children.

@@ -251,7 +251,7 @@ func TestForgetStorm(t *testing.T) {
 	u := mount(t, "", lower...)
 	parallel(t, dirs, func(d int) error {
 		for round := range 6 {
-			if d == 0 && thisWay() == asRoot {
+			if d == 0 && round < 3 && thisWay() == asRoot {
 				if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("2"), 0); err != nil {
 					return err
 				}

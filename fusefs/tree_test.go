@@ -197,7 +197,7 @@ func TestXattrs(t *testing.T) {
 // TestDirectoryChangesWhileRead reads a big directory in small steps while
 // names come and go: each name that stays is seen exactly once.
 func TestDirectoryChangesWhileRead(t *testing.T) {
-	const n = 3000
+	const n = 1500
 	files := []file{dir("d")}
 	for i := range n {
 		files = append(files, regular(fmt.Sprintf("d/lower-%04d", i), ""))
