@@ -11,7 +11,7 @@ import (
 )
 
 // smallSize is what the small file systems hold.
-const smallSize = "48M"
+const smallSize = "64M"
 
 // smallDir is where the process that runs this has its small file system.
 func smallDir(base string, root bool) string {
@@ -72,7 +72,7 @@ func TestDiskFull(t *testing.T) {
 import os, sys
 sys.path.insert(0, sys.argv[1])
 import make
-layers = [make.Layer().file(f"f{i}", os.urandom(20 << 20)).bytes() for i in range(3)]
+layers = [make.Layer().file(f"f{i}", os.urandom(25 << 20)).bytes() for i in range(3)]
 make.docker_archive("big.tar", [(["big:1"], layers)])
 open("big-layer.tar", "wb").write(make.Layer().dir("./").file("big", os.urandom(20 << 20)).file("small", b"before").bytes())
 ' "$PY"`)
@@ -94,12 +94,12 @@ open("big-layer.tar", "wb").write(make.Layer().dir("./").file("big", os.urandom(
 		t.Errorf("contents left after gc of a store with nothing in it: %s", left)
 	}
 
-	// Copy-up: half of the space is the lower file; its copy fits, and a filler does not.
+	// Copy-up: there is room for all but a copy of the lower file.
 	chain := b.layerfs("register", "big-layer.tar")
 	at := b.mount("full", chain)
-	b.sh(`fallocate -l 20M "$LAYERFS_ROOT"/filler || dd if=/dev/zero of="$LAYERFS_ROOT"/filler bs=1M count=20 status=none`)
+	b.sh(`free=$(df -k --output=avail "$LAYERFS_ROOT" | tail -n 1); fallocate -l $((free - 5000))k "$LAYERFS_ROOT"/filler`)
 	want := b.sh(`sha256sum < "$1"/big`, at)
-	r := b.exec("sh", "-c", `echo more >> "$1"/big`, "sh", at)
+	r := b.exec("dd", "if=/dev/zero", "of="+at+"/big", "bs=1", "count=1", "conv=notrunc")
 	if r.code == 0 || !strings.Contains(r.err, "No space left on device") {
 		t.Errorf("a copy-up on a full disk: %v", r)
 	}

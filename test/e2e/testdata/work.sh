@@ -44,6 +44,7 @@ touch -d @1234567890.123456789 twice
 touch -h -d @987654321.000000001 odd/dangling
 setfattr -n user.test -v value lib/big
 setfattr -x user.one odd/xattrs
+setfattr -x user.empty odd/xattrs # umoci, for one, cannot read it in a tar
 setfattr -n user.dir -v d2 tmp
 
 # a hard link between two directories
