@@ -246,7 +246,7 @@ func (f *fixture) legacy(t testing.TB) string {
 func pack(t testing.TB, dir, option string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "image.tar")
-	args := []string{"-C", dir, "-cf", out, "."}
+	args := []string{"-C", dir, "--sort=name", "-cf", out, "."}
 	if option != "" {
 		args = append([]string{option}, args...)
 	}

@@ -2,23 +2,16 @@ package image
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
-	"testing/iotest"
-
-	"github.com/layerfs/layerfs/store"
 )
 
 // forms are all the ways in which the same image may come.
@@ -318,152 +311,6 @@ func TestImportName(t *testing.T) {
 		if _, err := Import(t.Context(), newStore(t), dir, Options{Name: bad}); !errors.Is(err, ErrName) {
 			t.Errorf("name %q: %v", bad, err)
 		}
-	}
-}
-
-// TestImportAgain: nothing is read or written twice, also by several imports at once.
-func TestImportAgain(t *testing.T) {
-	f := newFixture(t)
-	s := newStore(t)
-	dir := f.oci(t, "gzip", "+gzip")
-	done := make(chan error)
-	for range 4 {
-		go func() {
-			_, err := Import(context.Background(), s, dir, Options{})
-			done <- err
-		}()
-	}
-	for range 4 {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
-	before := tree(t, s)
-	images, err := Import(t.Context(), s, dir, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.checkImage(t, s, images[0])
-	if after := tree(t, s); !slices.Equal(before, after) {
-		t.Errorf("the second import changed\n%s\nto\n%s", before, after)
-	}
-	noStaging(t, s)
-}
-
-// tree lists the immutable part of a store with inode numbers.
-func tree(t *testing.T, s *store.Store) []string {
-	t.Helper()
-	var dirs []string
-	for _, d := range []string{"content", "layers", "blobs", "chains"} {
-		dirs = append(dirs, filepath.Join(s.Root(), d))
-	}
-	return strings.Split(string(run(t, nil, "find", append(dirs, "-type", "f", "-printf", "%i %s %p\n")...)), "\n")
-}
-
-func TestImportProgress(t *testing.T) {
-	f := newFixture(t)
-	dir := f.oci(t, "gzip", "+gzip")
-	var want int64
-	for _, l := range f.layers {
-		want += int64(len(compress(t, l, "gzip")))
-	}
-	s := newStore(t)
-	for range 2 { // the second time all layers are known
-		var last, calls int64
-		_, err := Import(t.Context(), s, dir, Options{Progress: func(done, total int64) {
-			if total != want || done < last || done > total {
-				t.Errorf("progress %d of %d after %d, want a total of %d", done, total, last, want)
-			}
-			last = done
-			calls++
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if last != want || calls < 2 {
-			t.Errorf("progress ended at %d of %d after %d calls", last, want, calls)
-		}
-	}
-}
-
-func TestImportCancelled(t *testing.T) {
-	f := newFixture(t)
-	for _, src := range []string{f.archive(t), pack(t, f.archive(t), "-z")} {
-		s := newStore(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		var calls atomic.Int32
-		o := Options{Progress: func(int64, int64) {
-			if calls.Add(1) == 1 {
-				cancel()
-			}
-		}}
-		_, err := Import(ctx, s, src, o)
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("%v", err)
-		}
-		noStaging(t, s)
-		if images, err := s.Images(); len(images) > 0 || err != nil {
-			t.Errorf("images %v, %v", images, err)
-		}
-	}
-}
-
-// TestImportSilentPipe: an import that waits for a pipe can be given up.
-func TestImportSilentPipe(t *testing.T) {
-	s := newStore(t)
-	r, w := io.Pipe()
-	defer w.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() {
-		w.Write(make([]byte, 100))
-		cancel()
-	}()
-	if _, err := Import(ctx, s, "-", Options{Stdin: r}); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-	noStaging(t, s)
-}
-
-// TestImportReadError: an error of the reader stays what it is.
-func TestImportReadError(t *testing.T) {
-	f := newFixture(t)
-	data := read(t, pack(t, f.archive(t), "-z"))
-	s := newStore(t)
-	_, err := Import(t.Context(), s, "-", Options{Stdin: io.MultiReader(bytes.NewReader(data[:1000]), iotest.ErrReader(syscall.EIO))})
-	if !errors.Is(err, syscall.EIO) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrTruncated) {
-		t.Errorf("%v", err)
-	}
-	noStaging(t, s)
-}
-
-// TestImportRepairs: a damaged layer is put right by importing its image again.
-func TestImportRepairs(t *testing.T) {
-	f := newFixture(t)
-	s := newStore(t)
-	dir := f.oci(t, "gzip", "+gzip")
-	if _, err := Import(t.Context(), s, dir, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	all, err := filepath.Glob(filepath.Join(s.Root(), "content/*/*"))
-	if err != nil || len(all) == 0 {
-		t.Fatal(all, err)
-	}
-	for _, damage := range []func(path string) error{
-		os.Remove,
-		func(path string) error { return errors.Join(os.Chmod(path, 0o600), os.Truncate(path, 1)) },
-	} {
-		for _, path := range all {
-			if fi, err := os.Stat(path); err == nil && fi.Size() > 1 {
-				if err := damage(path); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		images, err := Import(t.Context(), s, dir, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.checkImage(t, s, images[0])
 	}
 }
 

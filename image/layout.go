@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -269,35 +268,4 @@ func isLayer(mediaType string) bool {
 func mediaTypeError(what string, d v1.Descriptor) error {
 	return fmt.Errorf("%w: %s %s is %q, not a container image's; this source holds something else, or needs a conversion with `skopeo copy`",
 		ErrMediaType, what, d.Digest, d.MediaType)
-}
-
-// blobName is where a layout keeps the blob of a digest.
-func blobName(d digest.Digest) string {
-	return v1.ImageBlobsDir + "/" + strings.Replace(d.String(), ":", "/", 1)
-}
-
-// checkDigest refuses digests that are malformed (and could be a path to elsewhere) or cannot be computed.
-func checkDigest(d digest.Digest) error {
-	if err := d.Validate(); err != nil {
-		return fmt.Errorf("%w: %q: %w; get the image again", ErrDigest, d, err)
-	}
-	return nil
-}
-
-// readBlob reads a document and verifies its size and digest.
-func readBlob(src source, what string, d v1.Descriptor) (blob, error) {
-	if err := checkDigest(d.Digest); err != nil {
-		return blob{}, fmt.Errorf("%s: %w", what, err)
-	}
-	data, err := readMember(src, what, blobName(d.Digest))
-	if err != nil {
-		return blob{}, err
-	}
-	if int64(len(data)) != d.Size {
-		return blob{}, fmt.Errorf("%w: %s %s has %d bytes, its descriptor says %d; get the image again", ErrSize, what, d.Digest, len(data), d.Size)
-	}
-	if got := d.Digest.Algorithm().FromBytes(data); got != d.Digest {
-		return blob{}, fmt.Errorf("%w: %s %s has digest %s; get the image again", ErrDigest, what, d.Digest, got)
-	}
-	return blob{d.Digest, data}, nil
 }
