@@ -2,7 +2,6 @@ package store
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/opencontainers/go-digest"
 
@@ -38,7 +37,7 @@ func (s *Store) Blob(d digest.Digest) ([]byte, error) {
 		return nil, err
 	}
 	path := s.path(blobPath(d))
-	b, err := os.ReadFile(path)
+	b, err := readFile(path)
 	if gone(err) {
 		return nil, fmt.Errorf("blob %s: %w", d, ErrNotFound)
 	}

@@ -44,7 +44,7 @@ func (s *Store) Chain(id digest.Digest) (Chain, error) {
 	} else if err != nil {
 		return Chain{}, err
 	}
-	if c.ID != id || ChainID(c.Parent, c.DiffID) != id {
+	if c.ID != id || checkDigest(c.DiffID) != nil || ChainID(c.Parent, c.DiffID) != id {
 		return Chain{}, corrupt(path, "it is the record of chain %s (layer %s on %q)", c.ID, c.DiffID, c.Parent)
 	}
 	return c, nil

@@ -143,29 +143,40 @@ func (c *checker) rws(ctx context.Context) error {
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
-		if err != nil {
+		bad := []error{err}
+		if err == nil {
+			bad = c.rw(rw)
+		}
+		if !c.s.exists("rw", name) {
+			return nil // removed in the middle
+		}
+		for _, err := range bad {
 			c.problem("rw", name, "", err)
-			return nil
-		}
-		if _, err := rw.Mount(); err != nil {
-			c.problem("rw", name, "", err)
-		}
-		for _, id := range slices.Compact([]digest.Digest{rw.Parent, rw.Lower()}) {
-			if id == "" {
-				continue
-			}
-			if _, err := c.s.Chain(id); err != nil {
-				c.problem("rw", name, "", fmt.Errorf("%w: %w", ErrCorrupt, err))
-			}
-		}
-		for _, dir := range []string{rw.Upper(), rw.Work()} {
-			if dir == "" {
-				continue
-			}
-			if fi, err := os.Lstat(dir); err != nil || !fi.IsDir() {
-				c.problem("rw", name, "", corrupt(dir, "this directory of the rw layer is missing"))
-			}
 		}
 		return nil
 	})
+}
+
+// rw checks one RW layer whose record is right.
+func (c *checker) rw(rw *RW) (bad []error) {
+	if _, err := rw.Mount(); err != nil {
+		bad = append(bad, err)
+	}
+	for _, id := range slices.Compact([]digest.Digest{rw.Parent, rw.Lower()}) {
+		if id == "" {
+			continue
+		}
+		if _, err := c.s.Chain(id); err != nil {
+			bad = append(bad, fmt.Errorf("%w: %w", ErrCorrupt, err))
+		}
+	}
+	for _, dir := range []string{rw.Upper(), rw.Work()} {
+		if dir == "" {
+			continue
+		}
+		if fi, err := os.Lstat(dir); err != nil || !fi.IsDir() {
+			bad = append(bad, corrupt(dir, "this directory of the rw layer is missing"))
+		}
+	}
+	return bad
 }

@@ -57,7 +57,7 @@ func init() {
 		end := time.Now().Add(2 * time.Second)
 		for time.Now().Before(end) {
 			n := rnd.IntN(4)
-			switch rnd.IntN(6) {
+			switch rnd.IntN(7) {
 			case 0, 1:
 				err = importFamily(s, n)
 			case 2:
@@ -70,6 +70,11 @@ func init() {
 				if _, err = s.Images(); err == nil {
 					_, err = s.Chains()
 				}
+			case 6:
+				err = s.Check(context.Background(), nil, func(p store.Problem) {
+					fmt.Fprintln(os.Stderr, p)
+					os.Exit(1)
+				})
 			}
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return err

@@ -13,7 +13,8 @@ import (
 )
 
 // LayerTar writes the top layer of a chain as the very tar that was unpacked, and verifies it on the way: an error after
-// the last byte (ErrDigest, ErrCorrupt) means that what was written is not that tar. ErrNotFound.
+// the last byte (ErrDigest, ErrCorrupt) means that what was written is not that tar. ErrNotFound. Call it under Use, so
+// that a collection does not take the layer away in the middle.
 func (s *Store) LayerTar(ctx context.Context, id digest.Digest, w io.Writer) error {
 	c, err := s.Chain(id)
 	if err != nil {

@@ -96,6 +96,11 @@ func (s *Store) readImage(file string) (Image, error) {
 	if imagePath(img.Name) != "images/"+file {
 		return Image{}, corrupt(path, "it is the record of image %q, which belongs to %s", img.Name, imagePath(img.Name))
 	}
+	for _, d := range append(img.blobs(), img.ChainID) {
+		if d != "" && checkDigest(d) != nil {
+			return Image{}, corrupt(path, "%q is no digest", string(d))
+		}
+	}
 	return img, nil
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -67,8 +68,11 @@ func (s *Store) LayerIndex(diffID digest.Digest) (*tarindex.Index, error) {
 	if gone(err) {
 		return nil, s.missing(layerDir(diffID), path, "layer", diffID)
 	}
+	if errors.Is(err, tarindex.ErrFormat) || errors.Is(err, tarindex.ErrCorrupt) {
+		return nil, fmt.Errorf("%s: %w: index of layer %s: %w; register the layer again", path, ErrCorrupt, diffID, err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: index of layer %s: %w", path, ErrCorrupt, diffID, err)
+		return nil, fmt.Errorf("index of layer %s: %w", diffID, err)
 	}
 	return x, nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
@@ -50,6 +51,9 @@ func (s *Store) markChains(r roots) (map[digest.Digest]Chain, error) {
 				break
 			}
 			c, err := s.Chain(id)
+			if errors.Is(err, ErrNotFound) {
+				return nil, fmt.Errorf("%s: %w: it needs what is not there: %s; run `layerfs check`", who, ErrCorrupt, err.Error())
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", who, err)
 			}
@@ -69,7 +73,7 @@ func (s *Store) eachContent(diffID digest.Digest, f func(tarindex.Hash, int64) b
 	defer x.Close()
 	// Only the checksum tells a damaged index from one that refers to less.
 	if err := x.Verify(); err != nil {
-		return fmt.Errorf("layer %s: %w: %w", diffID, ErrCorrupt, err)
+		return corrupt(s.path(layerDir(diffID), "index"), "%v", err)
 	}
 	for h, size := range x.Contents() {
 		if !f(h, size) {

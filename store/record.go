@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // recordVersion is the version of every record this code writes, and the newest it reads.
@@ -40,7 +41,7 @@ func encodeRecord(kind string, v any) ([]byte, error) {
 // readRecord reads the record file path into v. A missing file is fs.ErrNotExist; anything but a whole record of that
 // kind is ErrCorrupt (ErrFormat when a newer layerfs wrote it) with the file's name. It never gives half a record.
 func readRecord(path, kind string, v any) error {
-	b, err := os.ReadFile(path)
+	b, err := readFile(path)
 	if err != nil {
 		return err
 	}
@@ -65,6 +66,15 @@ func readRecord(path, kind string, v any) error {
 		return corrupt(path, "%s record: %v", kind, err)
 	}
 	return nil
+}
+
+// readFile reads a file of the store. A directory in its place is damage.
+func readFile(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, corrupt(path, "it is a directory instead of a file")
+	}
+	return b, err
 }
 
 // corrupt makes the error for a damaged file.

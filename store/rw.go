@@ -132,12 +132,17 @@ func (s *Store) RW(name string) (*RW, error) {
 	}
 	rw := &RW{store: s}
 	path := s.path("rw", name, "record")
-	if err := readRecord(path, "rw", rw); gone(err) {
-		if s.exists("rw", name) {
-			return nil, corrupt(path, "the rw record is missing")
+	err := readRecord(path, "rw", rw)
+	if gone(err) && s.exists("rw", name) {
+		// Damaged, or removed and made anew between our two looks: then the third finds it.
+		if err = readRecord(path, "rw", rw); gone(err) {
+			err = corrupt(path, "the rw record is missing")
 		}
+	}
+	if gone(err) {
 		return nil, fmt.Errorf("rw layer %s: %w; `layerfs ps` lists what there is", name, ErrNotFound)
-	} else if err != nil {
+	}
+	if err != nil {
 		return nil, err
 	}
 	if rw.Name != name {

@@ -177,6 +177,9 @@ func TestStopAtEveryStep(t *testing.T) {
 				}
 				collect(t, s)
 				wantClean(t, s)
+				if op.name == "import" {
+					wantTar(t, s, newID, newTar)
+				}
 				if got := files(t, s); !maps.Equal(got, final) {
 					t.Errorf("stop at %s: in the end there is\n%v\nwant\n%v", step, got, final)
 				}
