@@ -114,10 +114,13 @@ func TestDefaultRoot(t *testing.T) {
 
 // damages is what can happen to a file.
 var damages = map[string]func(path string) error{
-	"empty": func(path string) error { return os.Truncate(path, 0) },
+	"empty": func(path string) error { return truncate(path, 0) },
 	"truncated": func(path string) error {
 		fi, err := os.Stat(path)
-		return errors.Join(err, os.Truncate(path, fi.Size()/2))
+		if err != nil {
+			return err
+		}
+		return truncate(path, fi.Size()/2)
 	},
 	"missing": os.Remove,
 	"flipped": func(path string) error {
