@@ -2,6 +2,7 @@ package fusefs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"testing"
@@ -9,10 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// client is a process of its own that uses the mount: "lock FILE" tries to take a
-// POSIX lock and exits with 0 or 11 (EAGAIN).
+// client is a process of its own that uses the mount. "lock FILE" tries to take a
+// POSIX lock and exits with 0 or 11 (EAGAIN); "write FILE TEXT" says so and writes.
 func client(what string, args []string) int {
 	switch what {
+	case "write":
+		f, err := os.OpenFile(args[0], os.O_WRONLY, 0)
+		if err != nil {
+			return complain(err)
+		}
+		fmt.Println("writing")
+		if _, err := f.WriteString(args[1]); err != nil {
+			return complain(err)
+		}
+		return 0
 	case "lock":
 		f, err := os.OpenFile(args[0], os.O_RDWR, 0)
 		if err != nil {

@@ -278,3 +278,27 @@ func TestSignalsDoNotBreakWrites(t *testing.T) {
 	check(t, unix.Close(fd))
 	u.want("f", data[:1000]+"X"+data[1001:])
 }
+
+// TestKilledWhileCopyingUp kills a writer in the middle of a copy-up, or about:
+// the file is as it was or as he wanted it, and works.
+func TestKilledWhileCopyingUp(t *testing.T) {
+	data := random(32 << 20)
+	u := mount(t, "", regular("f", data))
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT} {
+		cmd := exec.Command("/proc/self/exe", "client", "write", u.at("f"), "KILLED")
+		out, err := cmd.StdoutPipe()
+		check(t, err)
+		check(t, cmd.Start())
+		_, _ = out.Read(make([]byte, 1)) // it is about to write
+		check(t, cmd.Process.Signal(sig))
+		_ = cmd.Wait()
+		if got := u.read("f"); got != data && got != "KILLED"+data[6:] {
+			t.Fatalf("after %v the file holds %s", sig, short(got))
+		}
+	}
+	f := u.open("f", os.O_WRONLY)
+	_, err := f.WriteString("ALIVE!")
+	check(t, err)
+	u.remount(f)
+	u.want("f", "ALIVE!"+data[6:])
+}
