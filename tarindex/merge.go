@@ -156,6 +156,9 @@ func (m *merger) gatherUpper(d mergedDir) error {
 	}
 	links := len(m.upper)
 	for name, target := range m.layer.ForeignLinks(d.upper.i) {
+		if target == "" {
+			return fmt.Errorf("%w: directory %d has the link %q to nothing", ErrCorrupt, d.upper.i, name)
+		}
 		m.upper = append(m.upper, upperName{name: name, target: target})
 	}
 	if len(m.upper) > links {

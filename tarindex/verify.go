@@ -119,22 +119,18 @@ func (v *verifier) references(i Ino, n inode) error {
 	default:
 		return fmt.Errorf("inode %d has the mode %o", i, n.mode)
 	}
-	if n.xattrs == 0 {
-		return nil
-	}
-	ref, last := uint64(n.xattrs)-1, ""
-	if ref+4 > uint64(len(x.xattrs)) {
-		return fmt.Errorf("inode %d has extended attributes outside the index", i)
-	}
-	want := binary.LittleEndian.Uint32(x.xattrs[ref:])
-	for name := range x.xattrSet(n.xattrs) {
-		if name <= last {
-			return fmt.Errorf("inode %d has the extended attribute %q after %q", i, name, last)
+	return v.xattrs(i, n)
+}
+
+func (v *verifier) xattrs(i Ino, n inode) error {
+	set, last := v.x.xattrSet(n.xattrs), ""
+	for set.next() {
+		if set.name <= last {
+			return fmt.Errorf("inode %d has the extended attribute %q after %q", i, set.name, last)
 		}
-		last = name
-		want--
+		last = set.name
 	}
-	if want != 0 {
+	if set.left != 0 || n.xattrs != 0 && last == "" {
 		return fmt.Errorf("inode %d has extended attributes outside the index", i)
 	}
 	return nil

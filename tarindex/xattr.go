@@ -2,7 +2,6 @@ package tarindex
 
 import (
 	"encoding/binary"
-	"iter"
 	"slices"
 	"strings"
 	"unsafe"
@@ -20,9 +19,10 @@ func (x *Index) HasXattrs(i Ino) bool {
 
 // Xattr returns the value of the extended attribute name of i.
 func (x *Index) Xattr(i Ino, name string) ([]byte, bool) {
-	for k, v := range x.xattrsOf(i) {
-		if k == name {
-			return v, true
+	n, _ := x.inode(i)
+	for set := x.xattrSet(n.xattrs); set.next(); {
+		if set.name == name {
+			return set.value, true
 		}
 	}
 	return nil, false
@@ -31,45 +31,43 @@ func (x *Index) Xattr(i Ino, name string) ([]byte, bool) {
 // Xattrs returns the extended attributes of i, sorted by name.
 func (x *Index) Xattrs(i Ino) []Xattr {
 	var all []Xattr
-	for k, v := range x.xattrsOf(i) {
-		all = append(all, Xattr{Name: k, Value: v})
+	n, _ := x.inode(i)
+	for set := x.xattrSet(n.xattrs); set.next(); {
+		all = append(all, Xattr{Name: set.name, Value: set.value})
 	}
 	return all
 }
 
-func (x *Index) xattrsOf(i Ino) iter.Seq2[string, []byte] {
-	n, _ := x.inode(i)
-	return x.xattrSet(n.xattrs)
+// An xattrSet goes through one set. It ends early where the set is damaged.
+type xattrSet struct {
+	rest  []byte
+	left  uint32 // attributes to come
+	name  string
+	value []byte
 }
 
-// xattrSet yields the attributes of the set at ref-1, as far as it is whole.
-func (x *Index) xattrSet(ref uint32) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		if ref == 0 || uint64(ref)-1 > uint64(len(x.xattrs)) {
-			return
-		}
-		b := x.xattrs[ref-1:]
-		if len(b) < 4 {
-			return
-		}
-		count := binary.LittleEndian.Uint32(b)
-		b = b[4:]
-		for range count {
-			if len(b) < 6 {
-				return
-			}
-			k, v := uint64(binary.LittleEndian.Uint16(b)), uint64(binary.LittleEndian.Uint32(b[2:]))
-			b = b[6:]
-			if k == 0 || k+v > uint64(len(b)) {
-				return
-			}
-			name, value := unsafe.String(&b[0], k), b[k:k+v:k+v]
-			b = b[k+v:]
-			if !yield(name, value) {
-				return
-			}
-		}
+// xattrSet returns the set at ref-1; an empty one for 0.
+func (x *Index) xattrSet(ref uint32) xattrSet {
+	if ref == 0 || uint64(ref)+3 > uint64(len(x.xattrs)) {
+		return xattrSet{}
 	}
+	b := x.xattrs[ref-1:]
+	return xattrSet{rest: b[4:], left: binary.LittleEndian.Uint32(b)}
+}
+
+func (s *xattrSet) next() bool {
+	if s.left == 0 || len(s.rest) < 6 {
+		return false
+	}
+	k, v := uint64(binary.LittleEndian.Uint16(s.rest)), uint64(binary.LittleEndian.Uint32(s.rest[2:]))
+	b := s.rest[6:]
+	if k == 0 || k+v > uint64(len(b)) {
+		return false
+	}
+	s.name, s.value = unsafe.String(&b[0], k), b[k:k+v:k+v]
+	s.rest = b[k+v:]
+	s.left--
+	return true
 }
 
 // appendXattrSet appends the encoding of set, which it sorts, to b.
@@ -84,15 +82,14 @@ func appendXattrSet(b []byte, set []Xattr) []byte {
 	return b
 }
 
-// rawXattrs returns the encoding of the set of n; nil for none. Two sets are
-// equal if and only if their encodings are.
+// rawXattrs returns the encoding of the set of n; nil for none or a damaged one.
 func (x *Index) rawXattrs(n *inode) []byte {
-	size := 4
-	for k, v := range x.xattrSet(n.xattrs) {
-		size += 6 + len(k) + len(v)
+	set := x.xattrSet(n.xattrs)
+	for set.next() {
 	}
-	if n.xattrs == 0 || size == 4 {
+	if n.xattrs == 0 || set.left != 0 || set.name == "" {
 		return nil
 	}
-	return x.xattrs[n.xattrs-1:][:size]
+	b := x.xattrs[n.xattrs-1:]
+	return b[:len(b)-len(set.rest)]
 }
