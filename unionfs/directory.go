@@ -195,8 +195,8 @@ func (f *FS) loadEntry(dir *node, at *descriptor, name string) (*node, error) {
 			return nil, fmt.Errorf("%s without %s: %w", xattrMetacopy, xattrOrigin, syscall.EIO)
 		}
 	}
-	if n.low >= 0 {
-		n.id, n.generation = lowerID(tarindex.Ino(n.low)), 0
+	if i := max(n.low, k.origin); i >= 0 { // an opaque directory may have a number only
+		n.id, n.generation = lowerID(tarindex.Ino(i)), 0
 	}
 	return f.table.add(n, place{dir, name}), nil
 }

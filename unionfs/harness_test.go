@@ -80,6 +80,16 @@ func (e lowerEntry) with(change func(*tar.Header)) lowerEntry {
 
 func makeLower(t testing.TB, p pool, entries []lowerEntry) *tarindex.Index {
 	t.Helper()
+	x, err := tarindex.Parse(makeIndex(t, p, entries))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// makeIndex makes the merged index of a chain of one layer.
+func makeIndex(t testing.TB, p pool, entries []lowerEntry) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, e := range entries {
@@ -109,10 +119,7 @@ func makeLower(t testing.TB, p pool, entries []lowerEntry) *tarindex.Index {
 	if err := tarindex.Merge(nil, x, &merged); err != nil {
 		t.Fatal(err)
 	}
-	if x, err = tarindex.Parse(merged.Bytes()); err != nil {
-		t.Fatal(err)
-	}
-	return x
+	return merged.Bytes()
 }
 
 // A union is an FS under test, used by path.
@@ -122,7 +129,7 @@ type union struct {
 	o     Options
 	pool  pool
 	cred  Cred
-	paths map[string]uint64 // references held, by path, until they are stale
+	index []byte // of the lower
 }
 
 func newUnion(t testing.TB, entries ...lowerEntry) *union {
@@ -135,7 +142,12 @@ func newUnion(t testing.TB, entries ...lowerEntry) *union {
 			t.Fatal(err)
 		}
 	}
-	u.o.Lower = makeLower(t, u.pool, entries)
+	u.index = makeIndex(t, u.pool, entries)
+	x, err := tarindex.Parse(u.index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.o.Lower = x
 	u.cred = Cred{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
 	u.mount()
 	t.Cleanup(func() { u.FS.Close() })

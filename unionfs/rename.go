@@ -223,6 +223,11 @@ func (f *FS) clearWhiteouts(n *node, parent *descriptor, name string) error {
 		return err
 	}
 	defer l.release()
+	if low, ok := n.lowIno(); ok { // it keeps its number, should nothing come of it
+		if err := l.setxattr(xattrOrigin, formatOrigin(low), 0); err != nil {
+			return err
+		}
+	}
 	if err := l.setxattr(xattrOpaque, []byte("y"), 0); err != nil {
 		return err
 	}
