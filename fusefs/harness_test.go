@@ -479,9 +479,8 @@ func rerun(t *testing.T, attr *syscall.SysProcAttr, owner int) {
 	if testing.Short() {
 		t.Skip("repeats every test; not with -short")
 	}
-	tmp, err := os.MkdirTemp("", "fusefs")
-	check(t, err)
-	defer os.RemoveAll(tmp)
+	tmp := t.TempDir()
+	openPath(t, tmp)
 	check(t, os.Chown(tmp, owner, owner))
 	cmd := exec.Command("/proc/self/exe", "-test.skip=^(TestAsPlainUser|TestInUserNamespace)$", "-test.timeout=120s")
 	cmd.Dir = "/"

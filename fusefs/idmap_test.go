@@ -89,12 +89,12 @@ func TestOwners(t *testing.T) {
 // TestACL uses what `setfacl -m u:7:rw,g:8:r f; getfattr -e hex -n system.posix_acl_access f` prints.
 func TestACL(t *testing.T) {
 	acl := unhex(t, "0200 0000"+
-		" 0100 0600 ffff ffff"+ // user::rw-
+		" 0100 0600 ffffffff"+ // user::rw-
 		" 0200 0600 0700 0000"+ // user:7:rw-
-		" 0400 0400 ffff ffff"+ // group::r--
+		" 0400 0400 ffffffff"+ // group::r--
 		" 0800 0400 0800 0000"+ // group:8:r--
-		" 1000 0600 ffff ffff"+ // mask::rw-
-		" 2000 0400 ffff ffff") // other::r--
+		" 1000 0600 ffffffff"+ // mask::rw-
+		" 2000 0400 ffffffff") // other::r--
 	o := owners{uids: IDMap{{0, 1000, 10}}, gids: IDMap{{0, 2000, 10}}}
 	want := bytes.Clone(acl)
 	want[4+8+4], want[4+8+5] = 0xef, 0x03     // 1007

@@ -90,7 +90,7 @@ func (o *Options) apply(item string) error {
 	}
 	if set, ok := settings[name]; ok {
 		if !hasValue {
-			return fmt.Errorf("%w: %s needs a value: %s=...", ErrOption, name, name)
+			return fmt.Errorf("%w: %s needs a value: %s=VALUE", ErrOption, name, name)
 		}
 		if err := set(o, value); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrOption, name, err)
