@@ -22,13 +22,19 @@ func splitName(parts []string, name string) (_ []string, problem string) {
 		case part == "" || part == ".":
 		case part == "..":
 			return parts, `has a component ".."`
-		case len(part) > nameMax:
+		case len(part) > nameMax && !longWhiteout(part):
 			return parts, fmt.Sprintf("has a component of %d bytes, a directory holds at most %d", len(part), nameMax)
 		default:
 			parts = append(parts, part)
 		}
 	}
 	return parts, ""
+}
+
+// longWhiteout reports whether name hides a name that is so long that no
+// directory could hold the whiteout itself.
+func longWhiteout(name string) bool {
+	return strings.HasPrefix(name, whiteoutPrefix) && len(name) <= len(whiteoutPrefix)+nameMax
 }
 
 // validName reports whether name can be an entry of a directory.

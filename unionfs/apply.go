@@ -256,9 +256,6 @@ func (a *applier) fill(id uint64, i tarindex.Ino, attr tarindex.Attr) error {
 func (a *applier) describe(id uint64, i tarindex.Ino) error {
 	attr := a.layer.Attr(i)
 	s := SetAttr{Valid: SetUID | SetGID | SetMode, UID: attr.UID, GID: attr.GID, Mode: attr.Mode & 0o7777}
-	if attr.Mode&unix.S_IFMT == unix.S_IFLNK {
-		s.Valid &^= SetMode
-	}
 	if _, err := a.Setattr(nil, id, s); err != nil {
 		return err
 	}
