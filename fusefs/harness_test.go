@@ -1,7 +1,6 @@
 package fusefs
 
 import (
-	"archive/tar"
 	"bufio"
 	"bytes"
 	"crypto/sha256"
@@ -12,10 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -46,26 +42,6 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
-}
-
-// way is how this process mounts.
-type way string
-
-const (
-	asRoot      way = "root"
-	asPlain     way = "plain user"
-	asNamespace way = "root of a user namespace"
-)
-
-func thisWay() way {
-	switch {
-	case os.Geteuid() != 0:
-		return asPlain
-	case inInitialUserNamespace():
-		return asRoot
-	default:
-		return asNamespace
-	}
 }
 
 // needFUSE skips where the machine has no FUSE to mount with.
@@ -145,31 +121,6 @@ func complain(err error) int {
 	return 1
 }
 
-// A file is one entry of a lower layer as the tests write it down.
-type file struct {
-	tar.Header
-	data string
-}
-
-func dir(name string) file {
-	return file{Header: tar.Header{Name: name + "/", Typeflag: tar.TypeDir, Mode: 0o755}}
-}
-
-func regular(name, data string) file {
-	return file{Header: tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644}, data: data}
-}
-
-func symlink(name, target string) file {
-	return file{Header: tar.Header{Name: name, Typeflag: tar.TypeSymlink, Mode: 0o777, Linkname: target}}
-}
-
-func hardlink(name, target string) file {
-	return file{Header: tar.Header{Name: name, Typeflag: tar.TypeLink, Mode: 0o644, Linkname: target}}
-}
-
-// lowerTime is the mtime of every file of a lower that names no other.
-var lowerTime = time.Unix(1600000000, 123456789)
-
 // A union is an RW layer over a lower, mounted or not.
 type union struct {
 	share
@@ -201,78 +152,6 @@ func mount(t *testing.T, options string, files ...file) *union {
 	u.Options = options
 	u.start()
 	return u
-}
-
-func (u *union) writeIndex(files []file) {
-	u.t.Helper()
-	var stream bytes.Buffer
-	w := tar.NewWriter(&stream)
-	for _, f := range files {
-		h := f.Header
-		h.Format = tar.FormatPAX
-		h.Size = int64(len(f.data))
-		if h.ModTime.IsZero() {
-			h.ModTime = lowerTime
-		}
-		if err := w.WriteHeader(&h); err != nil {
-			u.t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, f.data); err != nil {
-			u.t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		u.t.Fatal(err)
-	}
-	layer, err := tarindex.Scan(u.t.Context(), &stream, contentDir(u.path("content")), io.Discard, tarindex.ScanOptions{})
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	if len(layer.Warnings) > 0 {
-		u.t.Fatal(layer.Warnings)
-	}
-	var own, merged bytes.Buffer
-	if err := layer.WriteIndex(&own); err != nil {
-		u.t.Fatal(err)
-	}
-	index, err := tarindex.Parse(own.Bytes())
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	if err := tarindex.Merge(nil, index, &merged); err != nil {
-		u.t.Fatal(err)
-	}
-	if err := os.WriteFile(u.path("index"), merged.Bytes(), 0o600); err != nil {
-		u.t.Fatal(err)
-	}
-}
-
-// contentDir is a tarindex.Sink: one file for each content, named by its hash.
-type contentDir string
-
-func (d contentDir) Put(h tarindex.Hash, data []byte) error {
-	return os.WriteFile(filepath.Join(string(d), h.String()), data, 0o644)
-}
-
-func (d contentDir) Create() (tarindex.ContentWriter, error) {
-	f, err := os.CreateTemp(string(d), "new")
-	return &contentFile{f, string(d)}, err
-}
-
-type contentFile struct {
-	*os.File
-	dir string
-}
-
-func (f *contentFile) Commit(h tarindex.Hash) error {
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(f.dir, h.String()))
-}
-
-func (f *contentFile) Abort() error {
-	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // start mounts; the cleanup unmounts.
@@ -471,69 +350,6 @@ func dropCaches(t *testing.T) {
 	if thisWay() == asRoot {
 		check(t, os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0))
 	}
-}
-
-// rerun runs all tests again in a child, but for those that start such children.
-func rerun(t *testing.T, attr *syscall.SysProcAttr, owner int) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("repeats every test; not with -short")
-	}
-	tmp := t.TempDir()
-	openPath(t, tmp)
-	check(t, os.Chown(tmp, owner, owner))
-	cmd := exec.Command("/proc/self/exe", "-test.skip=^(TestAsPlainUser|TestInUserNamespace)$", "-test.timeout=120s")
-	cmd.Dir = "/"
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "TMPDIR=") || strings.HasPrefix(v, "HOME=")
-	}), "TMPDIR="+tmp, "HOME="+tmp)
-	cmd.SysProcAttr = attr
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
-
-// nobody is the plain user of TestAsPlainUser.
-const nobody = 65534
-
-func TestAsPlainUser(t *testing.T) {
-	needFUSE(t)
-	if thisWay() != asRoot {
-		t.Skip("needs root, to become a plain user")
-	}
-	rerun(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}, nobody)
-}
-
-func TestInUserNamespace(t *testing.T) {
-	needFUSE(t)
-	if thisWay() == asNamespace {
-		t.Skip("is in a user namespace already")
-	}
-	uid := os.Geteuid()
-	if uid == 0 {
-		uid = nobody
-	}
-	gid := uid
-	if os.Geteuid() != 0 {
-		gid = os.Getegid()
-	}
-	attr := &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: gid, Size: 1}},
-		Credential:  &syscall.Credential{Uid: 0, Gid: 0, NoSetGroups: true},
-	}
-	if err := probeNamespace(attr); err != nil {
-		t.Skipf("needs user namespaces: %v", err)
-	}
-	rerun(t, attr, uid)
-}
-
-func probeNamespace(attr *syscall.SysProcAttr) error {
-	cmd := exec.Command("/bin/true")
-	cmd.SysProcAttr = attr
-	return cmd.Run()
 }
 
 // parallel runs f n times at once and fails the test for any error.
