@@ -174,7 +174,7 @@ func (f *FS) lostName(p *node, name string, o object) error {
 		}
 	}
 	// Somebody still uses it; a node without places remembers that it is gone.
-	n := &node{id: o.id(), low: int64(o.low), meta: lowerMeta(a)}
+	n := f.lowerNode(o.low, 0)
 	if n.isDir() {
 		n.dir = newDirectory()
 		n.dir.loaded.Store(true)
