@@ -52,7 +52,7 @@ func readImage(b *box, src string) []image {
 func allImages(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, name := range []string{"small.tar", "three.tar", "two.tar", "oci.tar", "oci-dir", "sparse.tar", "multi.tar", "deep.tar"} {
+	for _, name := range []string{"small.tar", "three.tar", "two.tar", "oci.tar", "oci-dir", "sparse.tar", "multi.tar"} {
 		all = append(all, filepath.Join(world.fixtures, name))
 	}
 	if world.images == "" {

@@ -54,9 +54,10 @@ func TestManyLayers(t *testing.T) {
 	ref := b.timed("import", im.src)
 	at := b.mount("deep", ref)
 	sameTree(t, "120 layers", b.walk(at), b.oracle(im.layers...))
+	imageLayers(b, im, ref)
 	b.sh(`cd "$1"
 		test "$(cat edited)" = 119
-		echo work >> f118; rm f115; mv d e; echo x > e/new; ln f110 e/link`, at)
+		echo work >> f118; rm f116; mv d e; echo x > e/new; ln f110 e/link`, at)
 	tree := b.walk(at)
 	b.daemonMemory()
 	b.umount("deep")

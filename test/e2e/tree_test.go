@@ -123,7 +123,7 @@ func sameImage(b *box, what, src string, im image) {
 	if !slices.Equal(found[0].diffIDs, im.diffIDs) {
 		b.t.Errorf("%s: DiffIDs %v, want %v", what, found[0].diffIDs, im.diffIDs)
 	}
-	b.sh(`cmp "$1" "$2"`, found[0].config, im.config)
+	b.sh(`cmp "$1" "$2"; rm -r "$3"`, found[0].config, im.config, filepath.Dir(filepath.Dir(found[0].config)))
 }
 
 // TestBareLayer registers a root file system that is no image.
