@@ -275,12 +275,11 @@ var errPlanned = errors.New("planned")
 
 type failingSink struct{ put, create, write, commit error }
 
-func (s failingSink) Put(Hash, []byte) error            { return s.put }
-func (s failingSink) Create() (ContentWriter, error)    { return s, s.create }
-func (s failingSink) Write(p []byte) (int, error)       { return len(p), s.write }
-func (s failingSink) Commit(Hash) error                 { return s.commit }
-func (s failingSink) Abort() error                      { return nil }
-func (failingSink) ReadFrom(r io.Reader) (int64, error) { return io.Copy(io.Discard, r) }
+func (s failingSink) Put(Hash, []byte) error         { return s.put }
+func (s failingSink) Create() (ContentWriter, error) { return s, s.create }
+func (s failingSink) Write(p []byte) (int, error)    { return len(p), s.write }
+func (s failingSink) Commit(Hash) error              { return s.commit }
+func (s failingSink) Abort() error                   { return nil }
 
 type failingWriter struct{}
 
