@@ -162,7 +162,7 @@ func (c *comparison) directory(path string, d object, base int64) error {
 // what base has.
 func (c *comparison) names(d object, base int64) ([]string, error) {
 	names := slices.Clone(c.forced[d.id()])
-	low, ok := d.lowerDirOf()
+	low, ok := d.lowerPart()
 	switch {
 	case !ok || int64(low) != base:
 		if err := c.f.names(d, 0, func(name string, _ object, _ uint64) bool {

@@ -2,6 +2,7 @@ package unionfs
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -116,6 +117,9 @@ func (f *FS) load(n *node) error {
 	fresh := newDirectory()
 	for _, name := range names {
 		child, err := f.loadEntry(n, at, name)
+		if f.readOnly && errors.Is(err, syscall.ENOENT) {
+			continue // the process that serves the mount has just removed it
+		}
 		if err != nil {
 			return fmt.Errorf("upper file %q: %w", name, err)
 		}

@@ -123,6 +123,13 @@ func (f *FS) openUpper(o Options) error {
 	if f.work, err = openPath(o.Work); err != nil {
 		return fmt.Errorf("work directory: %w", err)
 	}
+	var work unix.Stat_t
+	if err := unix.Fstat(f.work.fd, &work); err != nil {
+		return fmt.Errorf("work directory %s: %w", o.Work, err)
+	}
+	if work.Dev != st.Dev {
+		return fmt.Errorf("the upper directory %s and the work directory %s are on different file systems: %w", o.Upper, o.Work, syscall.EXDEV)
+	}
 	if err := f.recover(); err != nil {
 		return fmt.Errorf("clear the work directory %s: %w", o.Work, err)
 	}

@@ -2,6 +2,7 @@ package unionfs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -23,6 +24,9 @@ func TestFallocate(t *testing.T) {
 		u := newUnion(t, file("f", body))
 		u.ok(u.chmod("/f", 0o6755))
 		err := u.Fallocate(nil, u.id("/f"), 48<<10, 32<<10, mode, true)
+		if errors.Is(err, syscall.EOPNOTSUPP) && mode&unix.FALLOC_FL_ZERO_RANGE != 0 {
+			continue // tmpfs has no such mode, and the answer is its own
+		}
 		u.ok(err)
 		if got := u.read("/f"); got != want {
 			t.Errorf("mode %d: wrong content", mode)

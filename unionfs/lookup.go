@@ -82,7 +82,7 @@ func (f *FS) attr(o object) (Attr, error) {
 }
 
 func (f *FS) lowerAttr(o object) (Attr, error) {
-	i, _ := o.lowerDirOf()
+	i, _ := o.lowerPart()
 	x := f.lower.Attr(i)
 	a := Attr{
 		Ino: o.id(), Mode: x.Mode, Nlink: x.Nlink, UID: x.UID, GID: x.GID, Major: x.Major, Minor: x.Minor,
@@ -159,7 +159,7 @@ func (f *FS) Readlink(id uint64) (string, error) {
 
 // target returns the target of the symbolic link o. FS.mu is held.
 func (f *FS) target(o object) (string, error) {
-	if i, ok := o.lowerDirOf(); ok { // a link's target never changes
+	if i, ok := o.lowerPart(); ok { // a link's target never changes
 		return f.lower.Readlink(i), nil
 	}
 	l, err := f.at(o.n)

@@ -32,8 +32,9 @@ func (f *FS) meta(o object) meta {
 	return lowerMeta(f.lower.Attr(o.low))
 }
 
-// lowerDirOf returns the lower part of the directory o.
-func (o object) lowerDirOf() (tarindex.Ino, bool) {
+// lowerPart returns the inode of the lower that o is, or was copied up from, or
+// is merged with.
+func (o object) lowerPart() (tarindex.Ino, bool) {
 	if o.n != nil {
 		return o.n.lowIno()
 	}
@@ -81,7 +82,7 @@ func (f *FS) child(d object, name string) (object, bool, error) {
 			return object{n: e.n}, e.n != nil, nil
 		}
 	}
-	if low, ok := d.lowerDirOf(); ok {
+	if low, ok := d.lowerPart(); ok {
 		if i, ok := f.lower.Lookup(low, name); ok {
 			return object{low: i}, true, nil
 		}
@@ -98,7 +99,7 @@ func (f *FS) parent(d object) (object, error) {
 		}
 		return object{n: p.dir}, nil
 	}
-	i, _ := d.lowerDirOf()
+	i, _ := d.lowerPart()
 	return f.object(lowerID(f.lower.Parent(i)))
 }
 

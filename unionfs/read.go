@@ -27,37 +27,47 @@ func (s source) release() {
 // is that of the upper for every reader, also for who began to read before.
 func (f *FS) source(id uint64) (source, error) {
 	f.mu.RLock()
-	defer f.mu.RUnlock()
 	o, err := f.object(id)
 	if err != nil {
+		f.mu.RUnlock()
 		return source{}, err
 	}
-	return f.sourceOf(o)
+	s, low, err := f.upperData(o)
+	f.mu.RUnlock()
+	return f.orLower(s, low, err)
 }
 
 // sourceOf is source for who holds FS.mu.
-func (f *FS) sourceOf(o object) (source, error) {
+func (f *FS) sourceOf(o object) (source, error) { return f.orLower(f.upperData(o)) }
+
+// upperData opens the data of o if it is in the upper, or else tells of which
+// lower inode it is the data, and how much.
+func (f *FS) upperData(o object) (source, tarindex.Ino, error) {
 	switch m := f.meta(o); {
 	case m.isDir():
-		return source{}, syscall.EISDIR
+		return source{}, 0, syscall.EISDIR
 	case !m.isReg():
-		return source{}, syscall.EINVAL
+		return source{}, 0, syscall.EINVAL
 	}
+	low, _ := o.lowerPart()
 	if o.n == nil || o.n.backing == 0 {
-		i, _ := o.lowerDirOf()
-		d, err := f.lowerContent(i)
-		return source{d, -1}, err
+		return source{size: -1}, low, nil
 	}
 	if !o.n.metacopy.Load() {
 		d, err := f.upperFile(o.n)
-		return source{d, -1}, err
+		return source{d, -1}, 0, err
 	}
 	a, err := f.upperAttr(o.n)
-	if err != nil {
-		return source{}, err
+	return source{size: a.Size}, low, err
+}
+
+// orLower completes what upperData says. It needs no lock, for a lower never
+// changes.
+func (f *FS) orLower(s source, low tarindex.Ino, err error) (source, error) {
+	if err == nil && s.d == nil {
+		s.d, err = f.lowerContent(low)
 	}
-	d, err := f.lowerContent(tarindex.Ino(o.n.low))
-	return source{d, a.Size}, err
+	return s, err
 }
 
 // upperFile returns the descriptor of the upper part of a regular file. FS.mu

@@ -16,8 +16,8 @@ const firstCookie = 2
 // entry taken) until yield returns false or the end. "." and ".." come first.
 // Offsets stay valid while names come and go. With plus, yield also gets what
 // Lookup would return, but nil for "." and ".." and for what cannot be read;
-// the reference on it is taken only if yield returns true. yield must not call
-// into the FS.
+// the reference on it is taken only if yield returns true. yield must not keep
+// the entry, nor call into the FS.
 func (f *FS) Readdir(id, off uint64, plus bool, yield func(DirEntry, *Entry) bool) error {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -34,6 +34,7 @@ func (f *FS) Readdir(id, off uint64, plus bool, yield func(DirEntry, *Entry) boo
 	if d.n != nil && f.removed(d.n) {
 		return nil
 	}
+	var e Entry // one for all: yield does not keep it
 	return f.names(d, max(off, firstCookie)-firstCookie, func(name string, o object, cookie uint64) bool {
 		entry := DirEntry{Name: name, Ino: o.id(), Type: f.meta(o).typ(), Off: firstCookie + cookie + 1}
 		if !plus {
@@ -43,7 +44,7 @@ func (f *FS) Readdir(id, off uint64, plus bool, yield func(DirEntry, *Entry) boo
 		if err != nil {
 			return yield(entry, nil)
 		}
-		e := f.peek(o, a)
+		e = f.peek(o, a)
 		if !yield(entry, &e) {
 			return false
 		}
@@ -72,7 +73,7 @@ func (f *FS) names(d object, from uint64, yield func(name string, o object, cook
 		}
 	}
 	base := uint64(0)
-	if low, ok := d.lowerDirOf(); ok {
+	if low, ok := d.lowerPart(); ok {
 		base = uint64(f.lower.Children(low))
 		for pos := from; pos < base; pos++ {
 			name, i := f.lower.Child(low, int(pos))

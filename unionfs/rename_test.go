@@ -15,7 +15,7 @@ import (
 func (u *union) lowerOf(p string) (i tarindex.Ino) {
 	o, err := u.object(u.id(p))
 	u.ok(err)
-	i, _ = o.lowerDirOf()
+	i, _ = o.lowerPart()
 	return i
 }
 
@@ -128,7 +128,7 @@ func (u *union) isLower(p string) bool {
 	d, name := u.up(p)
 	o, err := u.object(d)
 	u.ok(err)
-	low, ok := o.lowerDirOf()
+	low, ok := o.lowerPart()
 	if !ok {
 		return false
 	}

@@ -68,7 +68,7 @@ func (f *FS) sameContent(o object, size int64, base tarindex.Ino) (bool, error) 
 		return true, nil
 	}
 	if o.n == nil || o.n.backing == 0 || o.n.metacopy.Load() {
-		i, _ := o.lowerDirOf()
+		i, _ := o.lowerPart()
 		have, _ := f.lower.Content(i)
 		return have == want && f.lower.Attr(i).Size == size, nil
 	}

@@ -53,7 +53,7 @@ func (f *FS) Getxattr(id uint64, name string) ([]byte, error) {
 
 func (f *FS) xattr(o object, name string) ([]byte, error) {
 	if o.n == nil || o.n.backing == 0 {
-		i, _ := o.lowerDirOf()
+		i, _ := o.lowerPart()
 		v, ok := f.lower.Xattr(i, name)
 		if !ok {
 			return nil, syscall.ENODATA
@@ -85,7 +85,7 @@ func (f *FS) Listxattr(id uint64) ([]string, error) {
 func (f *FS) xattrNames(o object) ([]string, error) {
 	var names []string
 	if o.n == nil || o.n.backing == 0 {
-		i, _ := o.lowerDirOf()
+		i, _ := o.lowerPart()
 		for _, x := range f.lower.Xattrs(i) {
 			names = append(names, x.Name)
 		}
