@@ -24,14 +24,20 @@ func (f *FS) Apply(ctx context.Context, layer *tarindex.Index) error {
 		return err
 	}
 	a := applier{FS: f, ctx: ctx, layer: layer, made: make(map[tarindex.Ino]uint64), kept: make(map[string]string)}
-	err := a.keepTargets()
-	if err == nil {
-		err = a.directory("/", RootID, tarindex.Root, true)
+	before, err := f.Getattr(RootID)
+	if err != nil {
+		return err
+	}
+	if err = a.keepTargets(); err == nil {
+		err = a.names("/", RootID, tarindex.Root)
 	}
 	for _, id := range a.made {
 		f.Forget(id, 1)
 	}
-	return errors.Join(err, a.dropTargets())
+	if err = errors.Join(err, a.dropTargets()); err != nil {
+		return err
+	}
+	return a.finish("/", RootID, tarindex.Root, &before)
 }
 
 type applier struct {
@@ -57,8 +63,7 @@ func (a *applier) keepTargets() error {
 		if err != nil {
 			return &pathError{target, err}
 		}
-		name := ".layerfs-" + strconv.Itoa(len(a.kept))
-		e, err := a.Link(id, RootID, name)
+		name, e, err := a.keep(id)
 		a.Forget(id, 1)
 		if errors.Is(err, syscall.EPERM) { // a directory is no target
 			continue
@@ -70,6 +75,16 @@ func (a *applier) keepTargets() error {
 		a.kept[target] = name
 	}
 	return nil
+}
+
+// keep gives id a name in the root that nothing has.
+func (a *applier) keep(id uint64) (name string, e Entry, err error) {
+	for n := len(a.kept); ; n++ {
+		name = ".layerfs-" + strconv.Itoa(n)
+		if e, err = a.Link(id, RootID, name); !errors.Is(err, syscall.EEXIST) {
+			return name, e, err
+		}
+	}
 }
 
 func (a *applier) dropTargets() error {
@@ -98,12 +113,24 @@ func (a *applier) find(path string) (uint64, error) {
 // directory applies what the layer has in the directory i to the directory id.
 // existed tells that it is older than the layer.
 func (a *applier) directory(path string, id uint64, i tarindex.Ino, existed bool) error {
-	if err := a.ctx.Err(); err != nil {
+	var before *Attr
+	if existed {
+		attr, err := a.Getattr(id)
+		if err != nil {
+			return &pathError{path, err}
+		}
+		before = &attr
+	}
+	if err := a.names(path, id, i); err != nil {
 		return err
 	}
-	before, err := a.Getattr(id)
-	if err != nil {
-		return &pathError{path, err}
+	return a.finish(path, id, i, before)
+}
+
+// names applies what the layer says of the names in a directory.
+func (a *applier) names(path string, id uint64, i tarindex.Ino) error {
+	if err := a.ctx.Err(); err != nil {
+		return err
 	}
 	if err := a.hide(id, i); err != nil {
 		return &pathError{path, err}
@@ -120,8 +147,15 @@ func (a *applier) directory(path string, id uint64, i tarindex.Ino, existed bool
 			return &pathError{prefix + name, err}
 		}
 	}
-	// The names have changed the times of the directory.
-	if existed && a.layer.Implied(i) {
+	return nil
+}
+
+// finish gives a directory its attributes when all its names are made, for
+// those have changed its times. What it was before the layer is in before, nil
+// if there was none.
+func (a *applier) finish(path string, id uint64, i tarindex.Ino, before *Attr) error {
+	var err error
+	if before != nil && a.layer.Implied(i) {
 		_, err = a.Setattr(nil, id, SetAttr{Valid: SetMtime, Mtime: before.Mtime})
 	} else {
 		err = a.describe(id, i)
@@ -170,7 +204,7 @@ func (a *applier) entry(path string, parent uint64, name string, i tarindex.Ino)
 		a.Forget(e.ID, 1)
 		return nil
 	}
-	e, err := a.create(parent, name, i, attr)
+	e, err := a.create(Cred{UID: attr.UID, GID: attr.GID}, parent, name, lowerMeta(attr), a.layer.Readlink(i))
 	if err == nil {
 		err = a.fill(e.ID, i, attr)
 	}
@@ -216,14 +250,6 @@ func (a *applier) subdirectory(path string, parent uint64, name string, i tarind
 	return a.directory(path, e.ID, i, existed)
 }
 
-func (a *applier) create(parent uint64, name string, i tarindex.Ino, attr tarindex.Attr) (Entry, error) {
-	c := Cred{UID: attr.UID, GID: attr.GID}
-	if attr.Mode&unix.S_IFMT == unix.S_IFLNK {
-		return a.Symlink(c, parent, name, a.layer.Readlink(i))
-	}
-	return a.Mknod(c, parent, name, attr.Mode, attr.Major, attr.Minor)
-}
-
 // fill writes the content of a new regular file.
 func (a *applier) fill(id uint64, i tarindex.Ino, attr tarindex.Attr) error {
 	h, ok := a.layer.Content(i)
@@ -259,25 +285,57 @@ func (a *applier) describe(id uint64, i tarindex.Ino) error {
 	if _, err := a.Setattr(nil, id, s); err != nil {
 		return err
 	}
-	old, err := a.Listxattr(id)
+	if err := a.setXattrs(id, i); err != nil {
+		return fmt.Errorf("extended attributes: %w", err)
+	}
+	_, err := a.Setattr(nil, id, SetAttr{Valid: SetMtime, Mtime: attr.Mtime})
+	return err
+}
+
+// setXattrs gives id the extended attributes of the inode i of the layer, and
+// no others. They are taken as they are, like those of the lower, whatever
+// Setxattr would think of them.
+func (a *applier) setXattrs(id uint64, i tarindex.Ino) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o, err := a.object(id)
 	if err != nil {
 		return err
 	}
+	old, err := a.xattrNames(o)
+	if err != nil {
+		return err
+	}
+	xattrs := a.layer.Xattrs(i)
+	if len(old) == 0 && len(xattrs) == 0 {
+		return nil
+	}
+	n, err := a.upper(o)
+	if err != nil {
+		return err
+	}
+	l, err := a.at(n)
+	if err != nil {
+		return err
+	}
+	defer l.release()
 	for _, name := range old {
 		if _, keep := a.layer.Xattr(i, name); keep {
 			continue
 		}
-		if err := a.Removexattr(id, name); err != nil && !errors.Is(err, syscall.ENODATA) {
-			return fmt.Errorf("remove xattr %s: %w", name, err)
+		if err := removeXattr(l, name, true); err != nil {
+			return err
 		}
 	}
-	for _, x := range a.layer.Xattrs(i) {
-		if err := a.Setxattr(id, x.Name, x.Value, 0, false); err != nil {
-			return fmt.Errorf("set xattr %s: %w", x.Name, err)
+	var k marks
+	for _, x := range xattrs {
+		if err := l.setxattr(storedName(x.Name), x.Value, 0); err != nil {
+			return fmt.Errorf("%s: %w", x.Name, noSpace(err))
 		}
+		k.note(storedName(x.Name))
 	}
-	_, err = a.Setattr(nil, id, SetAttr{Valid: SetMtime, Mtime: attr.Mtime})
-	return err
+	n.xattrs, n.caps, n.acl = k.xattrs, k.caps, k.acl
+	return nil
 }
 
 // foreignLink makes name a link to what target was before the layer.
