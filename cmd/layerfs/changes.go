@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -38,8 +39,7 @@ are not UTF-8 is printed as a Go string in double quotes.`,
 			if err != nil {
 				return err
 			}
-			defer closeAll()
-			return a.changes(fs, asJSON)
+			return errors.Join(a.changes(fs, asJSON), closeAll())
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

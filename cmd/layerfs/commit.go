@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -75,7 +76,6 @@ func commit(ctx context.Context, s *store.Store, rw *store.RW, o tarindex.TarOpt
 	if err != nil {
 		return store.Chain{}, err
 	}
-	defer closeAll()
 	r, w := io.Pipe()
 	diffDone := make(chan struct{})
 	go func() {
@@ -85,7 +85,7 @@ func commit(ctx context.Context, s *store.Store, rw *store.RW, o tarindex.TarOpt
 	chain, err := s.Register(ctx, rw.Parent, r, store.UnpackOptions{})
 	r.Close() // lets the diff end when Register gave up early
 	<-diffDone
-	return chain, err
+	return chain, errors.Join(err, closeAll())
 }
 
 // tagCommit makes an image of a committed chain. Its config continues that of the image below.

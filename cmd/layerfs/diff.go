@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -38,8 +39,8 @@ SOURCE_DATE_EPOCH limits the times in it.`,
 			if err != nil {
 				return err
 			}
-			defer closeAll()
-			return a.output(cmd, path, func(w io.Writer) error { return fs.Diff(cmd.Context(), w, clamp) })
+			err = a.output(cmd, path, func(w io.Writer) error { return fs.Diff(cmd.Context(), w, clamp) })
+			return errors.Join(err, closeAll())
 		},
 	}
 	outputFlag(cmd, &path)
