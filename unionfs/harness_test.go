@@ -34,7 +34,7 @@ func (p pool) path(h tarindex.Hash) string { return filepath.Join(p.dir, h.Strin
 
 func (p pool) open(h tarindex.Hash) (*os.File, error) { return os.Open(p.path(h)) }
 
-func (p pool) Put(h tarindex.Hash, data []byte) error { return os.WriteFile(p.path(h), data, 0o444) }
+func (p pool) Put(h tarindex.Hash, data []byte) error { return os.WriteFile(p.path(h), data, 0o644) }
 
 func (p pool) Create() (tarindex.ContentWriter, error) {
 	f, err := os.CreateTemp(p.dir, "big")
