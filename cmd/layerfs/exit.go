@@ -44,6 +44,7 @@ var outcomes = []struct {
 	{syscall.ENOSPC, exitFailed, "the disk is full; make room (layerfs gc, layerfs rm, layerfs rmi) and try again: nothing was lost"},
 	{syscall.EDQUOT, exitFailed, "the disk quota is used up; make room (layerfs gc, layerfs rm, layerfs rmi) and try again: nothing was lost"},
 
+	{tarindex.ErrSocket, exitFailed, "remove the socket and try again: a layer tar cannot carry one"},
 	{store.ErrInUse, exitConflict, ""},
 	{fusefs.ErrMounted, exitConflict, ""},
 	{fusefs.ErrBusy, exitConflict, "`fuser -vm TARGET` shows who uses it; `layerfs umount --lazy` detaches it all the same"},
