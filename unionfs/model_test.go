@@ -104,6 +104,7 @@ func (d *mnode) put(name string, n *mnode) {
 
 func (d *mnode) drop(name string) {
 	d.children[name].names--
+	d.children[name].parent = nil
 	delete(d.children, name)
 	d.touched = true
 }
