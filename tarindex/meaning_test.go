@@ -146,6 +146,21 @@ func checkLinks(t *testing.T, x *Index) {
 	}
 }
 
+// A whiteout may be longer than a name, since it is none: it hides the longest.
+func TestLongestWhiteout(t *testing.T) {
+	long := repeat("n", 255)
+	named := func(path string) ent { return ent{name: "cut", pax: []string{"path=" + path}} }
+	lower := roundTrip(t, tarOf(named(long), named("kept")))
+	upper := roundTrip(t, tarOf(named(".wh."+long), named(".wh."+long+"/x"), named(".wh."+long+"n")))
+	x := mergeLayers(t, lower.index, upper.index)
+	if diff := sameLines(list(x, upper.sink.text), "kept="); diff != "" {
+		t.Error(diff)
+	}
+	if len(upper.Warnings) != 2 {
+		t.Errorf("warnings: %q", upper.Warnings)
+	}
+}
+
 func TestImpliedDirectories(t *testing.T) {
 	lower := roundTrip(t, tarOf(ent{typ: '5', name: "a", mode: 0o2711, uid: 7, gid: 8, mtime: 99, pax: []string{"SCHILY.xattr.user.x=1"}}))
 	upper := roundTrip(t, tarOf(file("a/f", "1"), file("b/f", "2")))

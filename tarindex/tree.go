@@ -221,7 +221,7 @@ func splitTarget(target string) []string {
 // imply makes a directory that has no header.
 func (t *tree) imply(dir int32, name string, mode walkMode) (int32, error) {
 	if !validName(name) {
-		return none, nameError(fmt.Sprintf("leads through a symbolic link to the impossible name %.300q", name))
+		return none, nameError(fmt.Sprintf("needs a directory of the impossible name %.300q", name))
 	}
 	n := node{inode: defaultDir(), up: dir, first: none, content: none}
 	n.flags = flagImplied
