@@ -87,8 +87,8 @@ func makeLower(t testing.TB, p pool, entries []lowerEntry) *tarindex.Index {
 	return x
 }
 
-// makeIndex makes the merged index of a chain of one layer.
-func makeIndex(t testing.TB, p pool, entries []lowerEntry) []byte {
+// writeTar makes a layer.
+func writeTar(t testing.TB, entries []lowerEntry) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -104,7 +104,13 @@ func makeIndex(t testing.TB, p pool, entries []lowerEntry) []byte {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	layer, err := tarindex.Scan(context.Background(), &b, p, io.Discard, tarindex.ScanOptions{})
+	return b.Bytes()
+}
+
+// makeIndex makes the merged index of a chain of one layer.
+func makeIndex(t testing.TB, p pool, entries []lowerEntry) []byte {
+	t.Helper()
+	layer, err := tarindex.Scan(context.Background(), bytes.NewReader(writeTar(t, entries)), p, io.Discard, tarindex.ScanOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -418,7 +424,7 @@ func (u *union) addTree(all map[string]string, p string, id uint64, a Attr) {
 }
 
 // upperFiles lists what is in the upper, each with its type: f, d, l or w for a
-// whiteout, and with the blocks that its data takes.
+// whiteout.
 func (u *union) upperFiles() map[string]string {
 	u.t.Helper()
 	all := make(map[string]string)
@@ -428,6 +434,9 @@ func (u *union) upperFiles() map[string]string {
 		}
 		st := fi.Sys().(*syscall.Stat_t)
 		kind := map[uint32]string{unix.S_IFREG: "f", unix.S_IFDIR: "d", unix.S_IFLNK: "l", unix.S_IFCHR: "w"}[st.Mode&unix.S_IFMT]
+		if _, err := unix.Lgetxattr(p, xattrWhiteout, nil); err == nil {
+			kind = "w"
+		}
 		all[strings.TrimPrefix(p, u.o.Upper)] = kind
 		return nil
 	}))
