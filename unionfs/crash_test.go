@@ -23,11 +23,13 @@ import (
 // directories: it has to show the tree as it was before the operation or as it
 // is after.
 
-var crashOperations = []struct {
+type crashOperation struct {
 	name  string
 	setup func(u *union)
 	run   func(u *union) error
-}{
+}
+
+var crashOperations = []crashOperation{
 	{"unlink lower", nil, func(u *union) error { return u.unlink("/tree/a/b/deep") }},
 	{"unlink copied-up", func(u *union) { u.put("/etc/hosts", "x") }, func(u *union) error { return u.unlink("/etc/hosts") }},
 	{"rmdir merged", func(u *union) { u.ok(u.unlink("/tree/a/b/deep")) }, func(u *union) error { return u.rmdir("/tree/a/b") }},
@@ -78,17 +80,17 @@ var crashOperations = []struct {
 		func(u *union) error { return u.rename("/new", "/tree", unix.RENAME_EXCHANGE) }},
 }
 
-const crashEnv = "UNIONFS_TEST_CRASH" // in a child: name of the operation, directory of the union
+const crashEnv = "UNIONFS_TEST_CRASH" // in a child: name of the operation, directory of the union, without RENAME_WHITEOUT
 
 func TestMain(m *testing.M) {
-	if name, top, ok := strings.Cut(os.Getenv(crashEnv), "="); ok {
-		crashChild(name, top)
+	if v := strings.Split(os.Getenv(crashEnv), "="); len(v) == 3 {
+		crashChild(v[0], v[1], v[2] == "true")
 	}
 	os.Exit(m.Run())
 }
 
 // crashChild runs one operation, on the thread that its parent traces.
-func crashChild(name, top string) {
+func crashChild(name, top string, steps bool) {
 	runtime.LockOSThread()
 	x, err := tarindex.Open(filepath.Join(top, "index"))
 	if err != nil {
@@ -98,6 +100,7 @@ func crashChild(name, top string) {
 	u.cred = Cred{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
 	u.o = Options{Lower: x, Upper: filepath.Join(top, "upper"), Work: filepath.Join(top, "work"), Open: u.pool.open}
 	u.mount()
+	u.noRenameWhiteout = u.noRenameWhiteout || steps
 	for _, op := range crashOperations {
 		if op.name == name {
 			if err := op.run(u); err != nil {
@@ -119,38 +122,43 @@ func (panicTB) Errorf(format string, _ ...any) { panic(format) }
 
 func TestKilledAnywhere(t *testing.T) {
 	for _, op := range crashOperations {
-		t.Run(op.name, func(t *testing.T) {
-			u := newUnion(t, sample()...)
-			top := filepath.Dir(u.o.Upper)
-			u.ok(os.WriteFile(filepath.Join(top, "index"), u.index, 0o600))
-			if op.setup != nil {
-				op.setup(u)
-			}
-			before := crashTree(u)
-			u.unmount()
-			var states []string
-			stopBefore(t, op.name, top, func() {
-				states = append(states, copyState(t, top))
-			})
-			u.mount()
-			after := crashTree(u)
-			if len(states) < 2 {
-				t.Fatalf("only %d states seen", len(states))
-			}
-			for i, dir := range states {
-				v := *u
-				v.o.Upper, v.o.Work = filepath.Join(dir, "upper"), filepath.Join(dir, "work")
-				v.mount()
-				got := crashTree(&v)
-				if !equalTrees(got, before) && !equalTrees(got, after) {
-					t.Errorf("stopped before change %d of %d, the tree is neither as before nor as after:", i+1, len(states))
-					diffTrees(t, "before", before, "killed", got)
-					diffTrees(t, "after", after, "killed", got)
-				}
-				v.settle()
-				v.unmount()
-			}
-		})
+		t.Run(op.name, func(t *testing.T) { killAnywhere(t, op, false) })
+		if strings.HasPrefix(op.name, "rename") {
+			t.Run(op.name+" in steps", func(t *testing.T) { killAnywhere(t, op, true) })
+		}
+	}
+}
+
+func killAnywhere(t *testing.T, op crashOperation, steps bool) {
+	u := newUnion(t, sample()...)
+	top := filepath.Dir(u.o.Upper)
+	u.ok(os.WriteFile(filepath.Join(top, "index"), u.index, 0o600))
+	if op.setup != nil {
+		op.setup(u)
+	}
+	before := crashTree(u)
+	u.unmount()
+	var states []string
+	stopBefore(t, fmt.Sprintf("%s=%s=%t", op.name, top, steps), func() {
+		states = append(states, copyState(t, top))
+	})
+	u.mount()
+	after := crashTree(u)
+	if len(states) < 2 {
+		t.Fatalf("only %d states seen", len(states))
+	}
+	for i, dir := range states {
+		v := *u
+		v.o.Upper, v.o.Work = filepath.Join(dir, "upper"), filepath.Join(dir, "work")
+		v.mount()
+		got := crashTree(&v)
+		if !equalTrees(got, before) && !equalTrees(got, after) {
+			t.Errorf("stopped before change %d of %d, the tree is neither as before nor as after:", i+1, len(states))
+			diffTrees(t, "before", before, "killed", got)
+			diffTrees(t, "after", after, "killed", got)
+		}
+		v.settle()
+		v.unmount()
 	}
 }
 
@@ -194,7 +202,7 @@ func copyState(t *testing.T, top string) string {
 
 // stopBefore runs the operation in a child and calls look before each system
 // call by which it changes the disk.
-func stopBefore(t *testing.T, name, top string, look func()) {
+func stopBefore(t *testing.T, what string, look func()) {
 	t.Helper()
 	runtime.LockOSThread() // ptrace belongs to a thread
 	defer runtime.UnlockOSThread()
@@ -203,7 +211,7 @@ func stopBefore(t *testing.T, name, top string, look func()) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), crashEnv+"="+name+"="+top)
+	cmd.Env = append(os.Environ(), crashEnv+"="+what)
 	var output strings.Builder
 	stderr, w, err := os.Pipe()
 	if err != nil {

@@ -76,9 +76,9 @@
 // the same step (RENAME_WHITEOUT, or an exchange with the whiteout at the new
 // place); the marks that a directory needs at its new place are set before,
 // since at its old one they say nothing new. Data is filled in below the
-// metacopy mark, which goes last. Only two things are not one step: the copy-up
-// of a hard-link group, which New finishes (see recover), and a rename over
-// something on a file system without RENAME_WHITEOUT.
+// metacopy mark, which goes last. Only two things are not one step, and New
+// finishes them if need be: the copy-up of a hard-link group, and a rename that
+// uncovers a lower name on a file system without RENAME_WHITEOUT (see recover).
 //
 // # Locks
 //

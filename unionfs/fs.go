@@ -133,7 +133,6 @@ func (f *FS) openUpper(o Options) error {
 	if err := f.recover(); err != nil {
 		return fmt.Errorf("clear the work directory %s: %w", o.Work, err)
 	}
-	f.probeWhiteouts()
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package unionfs
 
 import (
-	"errors"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -257,33 +256,27 @@ func (f *FS) moveOnDisk(r renaming, from, to *descriptor, covers bool) error {
 	case !f.noRenameWhiteout:
 		return unix.Renameat2(from.fd, r.oldName, to.fd, r.newName, unix.RENAME_WHITEOUT)
 	}
-	return f.moveWithoutWhiteout(r, from, to, inUpper)
+	return f.moveInSteps(r, from, to)
 }
 
-// moveWithoutWhiteout is the move for file systems that cannot leave a char 0:0
-// behind: a prepared whiteout and the source change places. If something else
-// is replaced, it is for a moment to be seen under the old name, or not at all.
-func (f *FS) moveWithoutWhiteout(r renaming, from, to *descriptor, inUpper bool) error {
-	if !inUpper {
-		if err := f.whiteout(r.to, to, r.newName, true); err != nil {
-			return err
-		}
-	}
+// moveInSteps is the move for file systems that cannot leave a char 0:0 behind.
+// A record in the work directory sees to it that no crash leaves both names.
+func (f *FS) moveInSteps(r renaming, from, to *descriptor) error {
 	tmp, err := f.prepareWhiteout(r.from)
 	if err != nil {
 		return err
 	}
 	defer f.discard(tmp)
-	if err := unix.Renameat2(from.fd, r.oldName, to.fd, r.newName, unix.RENAME_EXCHANGE); err != nil {
-		if !inUpper {
-			err = errors.Join(err, unix.Unlinkat(to.fd, r.newName, 0))
-		}
+	if err := f.recordMove(r.from, r.oldName); err != nil {
 		return err
 	}
-	if !inUpper || r.to.dir.entries[r.newName].n == nil {
-		return nil // there is a whiteout now
+	if err := unix.Renameat2(from.fd, r.oldName, to.fd, r.newName, 0); err != nil {
+		f.discard(moveRecord)
+		return err
 	}
-	return unix.Renameat2(f.work.fd, tmp, from.fd, r.oldName, unix.RENAME_EXCHANGE)
+	err = unix.Renameat2(f.work.fd, tmp, from.fd, r.oldName, unix.RENAME_NOREPLACE)
+	f.discard(moveRecord)
+	return err
 }
 
 // exchange swaps two objects.

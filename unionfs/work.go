@@ -3,27 +3,30 @@ package unionfs
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/layerfs/layerfs/tarindex"
 )
 
-// groupPrefix begins the name in the work directory of a hard-link group that
-// is being copied up; the number of its lower inode follows.
-const groupPrefix = "group-"
+// What in the work directory has to be finished after a crash; all else there is
+// of no use to anybody.
+const (
+	// groupPrefix begins the name of a hard-link group that is being copied up
+	// under all its names; the number of its lower inode follows.
+	groupPrefix = "group-"
+	// moveRecord holds the path of a name in the upper that is being renamed,
+	// and then has to be a whiteout. See moveInSteps.
+	moveRecord = "move"
+)
 
 // temp returns a name for the work directory that has not been used.
 func (f *FS) temp() string { return "#" + strconv.FormatUint(f.temps.Add(1), 16) }
 
-// recover clears the work directory. What was being prepared there is of no
-// use, but for one thing: a hard-link group has to be copied up with all its
-// names, and that cannot be one step. Once the file of a group has its name in
-// the work directory, the rest of its names is made up for.
+// recover finishes what a killed predecessor has left to do in the work
+// directory, and clears it.
 func (f *FS) recover() error {
 	dir, err := location{d: f.work}.open(unix.O_RDONLY | unix.O_DIRECTORY)
 	if err != nil {
@@ -34,26 +37,105 @@ func (f *FS) recover() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if s, ok := strings.CutPrefix(name, groupPrefix); ok {
-			i, err := parseOrigin([]byte(s), f.lower.Len())
-			if err != nil {
+	var groups []string
+	move := false
+	for _, name := range names { // first, for temp will give out the same names again
+		switch {
+		case strings.HasPrefix(name, groupPrefix):
+			groups = append(groups, name)
+		case name == moveRecord:
+			move = true
+		default:
+			if err := removeTree(f.work.fd, name); err != nil {
 				return err
 			}
-			if err := f.finishGroup(i, name); err != nil {
-				return fmt.Errorf("finish the copy-up of %s: %w", name, err)
-			}
-			continue
 		}
-		if err := removeTree(int(dir.Fd()), name); err != nil {
-			return err
+	}
+	f.probeWhiteouts()
+	if move {
+		if err := f.finishMove(); err != nil {
+			return fmt.Errorf("finish a rename: %w", err)
+		}
+	}
+	for _, name := range groups {
+		if err := f.finishGroup(name); err != nil {
+			return fmt.Errorf("finish the copy-up of %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
+// recordMove writes down that the name in dir is going to be a whiteout.
+func (f *FS) recordMove(dir *node, name string) error {
+	path := name
+	for n := dir; n != f.root; {
+		p, ok := f.table.place(n)
+		if !ok {
+			return syscall.ENOENT
+		}
+		path = p.name + "/" + path
+		n = p.dir
+	}
+	tmp := f.temp()
+	file, err := openat(f.work.fd, tmp, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(path)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = unix.Renameat2(f.work.fd, tmp, f.work.fd, moveRecord, 0)
+	}
+	if err != nil {
+		f.discard(tmp)
+	}
+	return err
+}
+
+// finishMove does what moveInSteps had left to do.
+func (f *FS) finishMove() error {
+	file, err := openat(f.work.fd, moveRecord, unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	path, err := io.ReadAll(file)
+	file.Close()
+	if err != nil {
+		return err
+	}
+	names := strings.Split(string(path), "/")
+	dir, name := f.root, names[len(names)-1]
+	for _, part := range names[:len(names)-1] {
+		if err := f.load(dir); err != nil {
+			return err
+		}
+		if dir = dir.dir.entries[part].n; dir == nil || !dir.isDir() {
+			return fmt.Errorf("%w: no directory %q in the upper", syscall.EIO, path)
+		}
+	}
+	if err := f.load(dir); err != nil {
+		return err
+	}
+	if _, ok := dir.dir.entries[name]; !ok { // it has been renamed
+		at, err := f.openDir(dir)
+		if err != nil {
+			return err
+		}
+		defer at.release()
+		if err := f.whiteout(dir, at, name, true); err != nil {
+			return err
+		}
+		dir.dir.set(name, nil, f.inLower(dir, name))
+		dir.dir.subdirs = f.countSubdirs(dir)
+	}
+	return unix.Unlinkat(f.work.fd, moveRecord, 0)
+}
+
 // finishGroup does what copyUpGroup had left to do.
-func (f *FS) finishGroup(i tarindex.Ino, name string) error {
+func (f *FS) finishGroup(name string) error {
+	i, err := parseOrigin([]byte(strings.TrimPrefix(name, groupPrefix)), f.lower.Len())
+	if err != nil {
+		return err
+	}
 	links, err := f.visible(i)
 	if err != nil {
 		return err
@@ -115,69 +197,6 @@ func emptyDir(dir int, name string) error {
 		if err := removeTree(int(d.Fd()), n); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// probeWhiteouts finds out whether char 0:0 can be made here, and left behind by
-// a rename; overlayfs and some network file systems refuse it.
-func (f *FS) probeWhiteouts() {
-	a, b := f.temp(), f.temp()
-	f.xattrWhiteouts = unix.Mknodat(f.work.fd, a, unix.S_IFCHR, 0) != nil
-	f.noRenameWhiteout = f.xattrWhiteouts || unix.Renameat2(f.work.fd, a, f.work.fd, b, unix.RENAME_WHITEOUT) != nil
-	f.discard(a)
-	f.discard(b)
-}
-
-// prepareWhiteout makes a whiteout in the work directory, to be moved into dir.
-func (f *FS) prepareWhiteout(dir *node) (string, error) {
-	name := f.temp()
-	if !f.xattrWhiteouts {
-		return name, unix.Mknodat(f.work.fd, name, unix.S_IFCHR, 0)
-	}
-	if err := f.announceWhiteouts(dir); err != nil {
-		return "", err
-	}
-	file, err := openat(f.work.fd, name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, 0o600)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	if err := unix.Fsetxattr(int(file.Fd()), xattrWhiteout, nil, 0); err != nil {
-		f.discard(name)
-		return "", err
-	}
-	return name, nil
-}
-
-// announceWhiteouts marks dir as having xattr whiteouts in it: overlayfs looks
-// for them only where it is told to.
-func (f *FS) announceWhiteouts(dir *node) error {
-	l, err := f.at(dir)
-	if err != nil {
-		return err
-	}
-	defer l.release()
-	err = l.setxattr(xattrOpaque, []byte("x"), unix.XATTR_CREATE)
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	return err
-}
-
-// whiteout hides the lower's name in dir. There is a file of that name in the
-// upper or, with fresh, nothing. One step.
-func (f *FS) whiteout(dir *node, at *descriptor, name string, fresh bool) error {
-	if fresh && !f.xattrWhiteouts {
-		return unix.Mknodat(at.fd, name, unix.S_IFCHR, 0)
-	}
-	tmp, err := f.prepareWhiteout(dir)
-	if err != nil {
-		return err
-	}
-	if err := unix.Renameat2(f.work.fd, tmp, at.fd, name, 0); err != nil {
-		f.discard(tmp)
-		return err
 	}
 	return nil
 }
