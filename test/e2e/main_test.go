@@ -51,20 +51,29 @@ func runAll(m *testing.M) (int, error) {
 	base, err := setUp()
 	if base != "" {
 		defer os.RemoveAll(base)
+		defer unmountBelow(base)
 	}
 	if err != nil {
 		return 1, err
 	}
 	settle(base)
-	as := os.Getenv("LAYERFS_E2E_AS")
-	if !asRoot() || as == "root" {
+	if !asRoot() {
 		return m.Run(), nil
 	}
-	second, err := startAsUser(base)
+	who, err := plainUser()
 	if err != nil {
 		return 1, err
 	}
-	code := 0
+	if err := smallFileSystems(base, who); err != nil {
+		return 1, err
+	}
+	as, code := os.Getenv("LAYERFS_E2E_AS"), 0
+	second := func() int { return 0 }
+	if as != "root" {
+		if second, err = startAs(who, base); err != nil {
+			return 1, err
+		}
+	}
 	if as != "user" {
 		code = m.Run()
 	}
@@ -158,15 +167,10 @@ func public(dir string) bool {
 	}
 }
 
-// startAsUser starts this test program again with the rights of a plain user.
+// startAs starts this test program again with the rights of a plain user.
 // The function that it returns waits for the end, shows the output and gives the exit code.
-func startAsUser(base string) (func() int, error) {
-	who, err := plainUser()
-	if err != nil {
-		return nil, err
-	}
-	uid, _ := strconv.Atoi(who.Uid)
-	gid, _ := strconv.Atoi(who.Gid)
+func startAs(who *user.User, base string) (func() int, error) {
+	uid, gid := ids(who)
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -177,9 +181,6 @@ func startAsUser(base string) (func() int, error) {
 	}
 	home := filepath.Join(base, "user")
 	if err := os.Chown(home, uid, gid); err != nil {
-		return nil, err
-	}
-	if err := smallFileSystems(base, uid, gid); err != nil {
 		return nil, err
 	}
 	var args []string
@@ -204,7 +205,6 @@ func startAsUser(base string) (func() int, error) {
 	return func() int {
 		err := cmd.Wait()
 		fmt.Printf("=== the same as %s (uid %s)\n%s", who.Username, who.Uid, out.Bytes())
-		unmountBelow(base)
 		var exit *exec.ExitError
 		switch {
 		case err == nil:
@@ -233,6 +233,13 @@ func plainUser() (*user.User, error) {
 		}
 	}
 	return user.Lookup("nobody")
+}
+
+// ids are a user's numbers, which on Linux are numbers.
+func ids(who *user.User) (uid, gid int) {
+	uid, _ = strconv.Atoi(who.Uid)
+	gid, _ = strconv.Atoi(who.Gid)
+	return uid, gid
 }
 
 func exists(path string) bool {

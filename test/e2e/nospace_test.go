@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func smallDir(base string, root bool) string {
 
 // smallFileSystems mounts, as root, one small file system for each user: ext4 on a loop
 // device, or a tmpfs where there is none. A plain user alone cannot have one.
-func smallFileSystems(base string, uid, gid int) error {
+func smallFileSystems(base string, who *user.User) error {
 	for _, root := range []bool{true, false} {
 		dir := smallDir(base, root)
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -37,6 +38,7 @@ func smallFileSystems(base string, uid, gid int) error {
 			return errors.Join(fmt.Errorf("mount a small file system on %s: %w\n%s", dir, err, out), os.Remove(dir))
 		}
 		if !root {
+			uid, gid := ids(who)
 			if err := os.Chown(dir, uid, gid); err != nil {
 				return err
 			}
