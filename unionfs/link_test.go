@@ -116,6 +116,11 @@ func TestGroupInMovedDirectories(t *testing.T) {
 
 	u = newUnion(t, group()...)
 	u.ok(u.rename("/c/d", "/b/d", 0))
+	u.ok(u.rmdir("/c"))
+	u.remount()
+	if a := u.attr("/a/one"); a.Nlink != 3 {
+		t.Errorf("nlink %d, want 3", a.Nlink)
+	}
 	u.ok(u.rename("/b", "/y", 0))
 	u.ok(u.unlink("/a/one"))
 	u.ok(u.rmdir("/a"))

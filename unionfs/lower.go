@@ -48,17 +48,21 @@ func (f *FS) lowerDirectory(i tarindex.Ino) (object, bool, error) {
 		return object{low: i}, true, nil
 	}
 	parent, ok, err := f.lowerDirectory(f.lower.Parent(i))
-	if err != nil || !ok || parent.n == nil {
-		return object{low: i}, ok, err
+	if err != nil {
+		return object{}, false, err
 	}
-	name := f.lowerNames(i)[0].Name
-	hidden, err := f.hides(parent.n, name)
-	if err != nil || !hidden {
-		return object{low: i}, err == nil, err
+	hidden := !ok
+	if ok && parent.n != nil {
+		if hidden, err = f.hides(parent.n, f.lowerNames(i)[0].Name); err != nil {
+			return object{}, false, err
+		}
 	}
-	// Hidden at its own place, it may have been renamed to another one. Loading
-	// its parent has brought it into the table if that is near.
-	if f.moved && !f.movedKnown.Load() {
+	if !hidden {
+		return object{low: i}, true, nil
+	}
+	// Hidden at its own place, it may be upper there, which has just been loaded;
+	// or it may have been renamed, to wherever.
+	if f.table.get(lowerID(i)) == nil && f.moved && !f.movedKnown.Load() {
 		if err := f.loadAll(f.root); err != nil {
 			return object{}, false, err
 		}

@@ -109,7 +109,8 @@ func (f *FS) finishMove() error {
 			return err
 		}
 		if dir = dir.dir.entries[part].n; dir == nil || !dir.isDir() {
-			return fmt.Errorf("%w: no directory %q in the upper", syscall.EIO, path)
+			return fmt.Errorf("%w: no directory for the name %q in the upper; remove the file %s from the work directory if that is right",
+				syscall.EIO, path, moveRecord)
 		}
 	}
 	if err := f.load(dir); err != nil {
