@@ -189,7 +189,7 @@ func (g *generator) dir() string {
 
 // target picks an object in the same way.
 func (g *generator) target(want func(*mnode) bool) string {
-	if g.IntN(6) == 0 {
+	if g.IntN(4) == 0 {
 		return fmt.Sprintf("#%d", g.IntN(slots))
 	}
 	if g.IntN(25) == 0 {
@@ -209,6 +209,14 @@ func (g *generator) path(want func(*mnode) bool) string {
 		return "/"
 	}
 	return pick(g, paths...)
+}
+
+// split cuts a path that path has found; "/" is no name in a directory.
+func (g *generator) split(p string) (dir, name string) {
+	if p == "/" {
+		return p, g.name()
+	}
+	return path.Dir(p), path.Base(p)
 }
 
 // place picks a directory and a name in it, one that exists more often than not.
@@ -233,7 +241,8 @@ func (g *generator) next() op {
 	}
 	o.kind = pick(g, "mknod", "mknod", "mkdir", "mkdir", "symlink", "link", "link", "unlink", "unlink", "unlink", "rmdir", "rmdir",
 		"rename", "rename", "rename", "rename", "rename", "write", "write", "truncate", "chmod", "chown", "utimens", "setxattr",
-		"removexattr", "open", "open", "close", "tmpfile", "read", "readdir", "punch", "allocate", "copy", "rmtree")
+		"removexattr", "open", "open", "close", "tmpfile", "read", "seek", "readdir", "punch", "allocate", "copy", "rmtree",
+		"orphan", "replace", "replace")
 	switch o.kind {
 	case "mknod":
 		o.a, o.name = g.place()
@@ -245,11 +254,21 @@ func (g *generator) next() op {
 		if g.IntN(20) == 0 {
 			o.mode = unix.S_IFSOCK | 0o755
 		}
+	case "orphan": // opened and removed
+		p := g.path(func(n *mnode) bool { return n != g.root && len(n.children) == 0 })
+		o.a, o.name = g.split(p)
+		o.n = int64(g.IntN(slots))
+	case "replace": // a directory takes the place of an empty one
+		p := g.path(func(n *mnode) bool { return n != g.root && n.isDir() })
+		q := g.path(func(n *mnode) bool { return n != g.root && n.isDir() && len(n.children) == 0 })
+		o.kind, o.mode = "rename", 0
+		o.a, o.name = g.split(p)
+		o.b, o.name2 = g.split(q)
 	case "mkdir", "unlink", "rmdir", "rmtree":
 		o.a, o.name = g.place()
 		if o.kind != "mkdir" && g.IntN(5) > 0 { // something that fits
 			p := g.path(func(n *mnode) bool { return n.isDir() == (o.kind != "unlink") && n != g.root })
-			o.a, o.name = path.Dir(p), path.Base(p)
+			o.a, o.name = g.split(p)
 		}
 	case "symlink":
 		o.a, o.name = g.place()
@@ -265,7 +284,7 @@ func (g *generator) next() op {
 		o.a, o.text = g.target((*mnode).isReg), string(g.bytes(1+g.size()/4))
 	case "copy":
 		o.a, o.b = g.target((*mnode).isReg), g.target((*mnode).isReg)
-	case "truncate", "read", "punch", "allocate":
+	case "truncate", "read", "seek", "punch", "allocate":
 		o.a = g.target((*mnode).isReg)
 	case "chmod", "utimens", "chown", "open", "close":
 		o.a, o.n = g.target(anything), int64(g.IntN(slots))

@@ -25,6 +25,7 @@ type runner struct {
 	pool pool
 	m    *model
 	open [slots]*mnode // files held open: with one reference on each
+	poor int           // what the file system of the upper shall be unable to do
 
 	// Of the operation that runs now.
 	ids   map[*mnode]uint64 // what it has looked up, with a reference on each
@@ -35,15 +36,21 @@ type runner struct {
 var errSkip = errors.New("skip")
 
 // newRunner makes a union over the given lower in the empty directory top.
-func newRunner(top string, lower *tarindex.Index, p pool, m *model) (*runner, error) {
-	r := &runner{pool: p, m: m}
+func newRunner(top string, lower *tarindex.Index, p pool, m *model, poor int) (*runner, error) {
+	r := &runner{pool: p, m: m, poor: poor}
 	r.o = Options{Lower: lower, Open: p.open, Upper: filepath.Join(top, "upper"), Work: filepath.Join(top, "work"), Volatile: true}
 	if err := errors.Join(os.Mkdir(r.o.Upper, 0o755), os.Mkdir(r.o.Work, 0o755)); err != nil {
 		return nil, err
 	}
-	var err error
-	r.FS, err = New(r.o)
-	return r, err
+	return r, r.mount()
+}
+
+func (r *runner) mount() (err error) {
+	if r.FS, err = New(r.o); err == nil {
+		r.xattrWhiteouts = r.xattrWhiteouts || r.poor == 2
+		r.noRenameWhiteout = r.noRenameWhiteout || r.poor >= 1
+	}
+	return err
 }
 
 func (r *runner) remount() error {
@@ -51,8 +58,7 @@ func (r *runner) remount() error {
 		return err
 	}
 	clear(r.open[:])
-	var err error
-	if r.FS, err = New(r.o); err != nil {
+	if err := r.mount(); err != nil {
 		return fmt.Errorf("remount: %w", err)
 	}
 	if left, err := os.ReadDir(r.o.Work); err != nil || len(left) > 0 {
@@ -201,9 +207,14 @@ func (r *runner) do(o op) (want syscall.Errno, got error, err error) {
 		}
 		want, got = rename(a, o.name, b, o.name2, o.mode), r.Rename(id, o.name, id2, o.name2, o.mode)
 	case "open":
-		r.closeSlot(o.n)
-		r.ref(id, 1)
-		r.open[o.n] = a
+		r.openSlot(o.n, a, id)
+	case "orphan":
+		n := a.children[o.name]
+		if err := r.look(a, id, o.name); err != nil || n == nil {
+			return 0, nil, err
+		}
+		r.openSlot(o.n, n, r.ids[n])
+		want, got = a.remove(o.name, n.isDir()), r.remove(id, o.name, n.isDir())
 	case "close":
 		r.closeSlot(o.n)
 	case "readdir":
@@ -227,6 +238,12 @@ func (r *runner) look(d *mnode, id uint64, name string) error {
 		return fmt.Errorf("lookup %q: %w", name, err)
 	}
 	return r.hold(n, e.ID)
+}
+
+func (r *runner) openSlot(i int64, n *mnode, id uint64) {
+	r.closeSlot(i)
+	r.ref(id, 1)
+	r.open[i] = n
 }
 
 func (r *runner) closeSlot(i int64) {
@@ -380,6 +397,8 @@ func (r *runner) data(o op, n *mnode, id uint64, to *mnode, id2 uint64) (syscall
 			err = fmt.Errorf("read %q, want %q", b[:k], n.read(o.n, len(b)))
 		}
 		return want, err
+	case "seek":
+		return want, r.seek(n, id, o.n)
 	case "copy":
 		if n == to || n.isReg() && o.n >= int64(len(n.data)) {
 			return 0, nil // the kernel sees to overlaps, and asks for nothing behind the end
@@ -401,6 +420,34 @@ func (r *runner) data(o op, n *mnode, id uint64, to *mnode, id2 uint64) (syscall
 		return 0, nil
 	}
 	return 0, fmt.Errorf("no operation %q", o.kind)
+}
+
+// seek checks that what is shown as a hole has nothing but zeros.
+func (r *runner) seek(n *mnode, id uint64, off int64) error {
+	size := int64(len(n.data))
+	pos, err := r.Lseek(id, off, unix.SEEK_DATA)
+	end := pos
+	switch {
+	case n.forData() != 0:
+		return err
+	case errors.Is(err, syscall.ENXIO):
+		end, err = max(size, off), nil
+	case err == nil && (pos < off || pos >= size):
+		return fmt.Errorf("data at %d from %d of %d bytes", pos, off, size)
+	}
+	for _, b := range n.read(off, int(end-off)) {
+		if b != 0 {
+			return fmt.Errorf("data between %d and %d is not seen", off, end)
+		}
+	}
+	hole, err2 := r.Lseek(id, off, unix.SEEK_HOLE)
+	switch {
+	case off >= size && !errors.Is(err2, syscall.ENXIO):
+		return fmt.Errorf("a hole at %d behind the end: %v", hole, err2)
+	case off < size && (err2 != nil || hole < off || hole > size):
+		return fmt.Errorf("a hole at %d from %d of %d bytes: %v", hole, off, size, err2)
+	}
+	return err
 }
 
 // check compares the whole tree, and what is held open.
@@ -446,7 +493,7 @@ func (r *runner) checkDiff(top string) error {
 	if err != nil {
 		return err
 	}
-	other, err := newRunner(dir, r.o.Lower, r.pool, r.m)
+	other, err := newRunner(dir, r.o.Lower, r.pool, r.m, r.poor)
 	if err != nil {
 		return err
 	}
