@@ -2,13 +2,13 @@ package main
 
 import (
 	"encoding/base64"
-	"errors"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/layerfs/layerfs/store"
 	"github.com/layerfs/layerfs/unionfs"
 )
 
@@ -31,15 +31,7 @@ are not UTF-8 is printed as a Go string in double quotes.`,
 				return err
 			}
 			defer done()
-			rw, err := s.RW(args[0])
-			if err != nil {
-				return err
-			}
-			fs, closeAll, err := union(s, rw, unionfs.Options{ReadOnlyUpper: true})
-			if err != nil {
-				return err
-			}
-			return errors.Join(a.changes(fs, asJSON), closeAll())
+			return look(s, args[0], func(_ *store.RW, fs *unionfs.FS) error { return a.changes(fs, asJSON) })
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -50,20 +49,18 @@ layer was made from plus one layer. The RW layer stays as it is. Prints the Chai
 				return err
 			}
 			defer done()
-			rw, err := s.RW(args[0])
-			if err != nil {
-				return err
-			}
-			chain, err := commit(cmd.Context(), s, rw, clamp)
-			if err != nil {
-				return fmt.Errorf("commit %s: %w", rw.Name, err)
-			}
-			if name != "" {
-				if err := tagCommit(s, rw, chain, name, created); err != nil {
-					return fmt.Errorf("commit %s: chain %s is stored, but not tagged: %w", rw.Name, chain.ID, err)
+			return look(s, args[0], func(rw *store.RW, fs *unionfs.FS) error {
+				chain, err := commit(cmd.Context(), s, rw, fs, clamp)
+				if err != nil {
+					return fmt.Errorf("commit %s: %w", rw.Name, err)
 				}
-			}
-			return a.line("%s", chain.ID)
+				if name != "" {
+					if err := tagCommit(s, rw, chain, name, created); err != nil {
+						return fmt.Errorf("commit %s: chain %s is stored, but not tagged: %w", rw.Name, chain.ID, err)
+					}
+				}
+				return a.line("%s", chain.ID)
+			})
 		},
 	}
 	cmd.Flags().StringVar(&tag, "tag", "", "make an image of this name, too")
@@ -71,11 +68,7 @@ layer was made from plus one layer. The RW layer stays as it is. Prints the Chai
 }
 
 // commit pipes the diff of rw into the store as a layer on top of its parent.
-func commit(ctx context.Context, s *store.Store, rw *store.RW, o tarindex.TarOptions) (store.Chain, error) {
-	fs, closeAll, err := union(s, rw, unionfs.Options{ReadOnlyUpper: true})
-	if err != nil {
-		return store.Chain{}, err
-	}
+func commit(ctx context.Context, s *store.Store, rw *store.RW, fs *unionfs.FS, o tarindex.TarOptions) (store.Chain, error) {
 	r, w := io.Pipe()
 	diffDone := make(chan struct{})
 	go func() {
@@ -85,7 +78,7 @@ func commit(ctx context.Context, s *store.Store, rw *store.RW, o tarindex.TarOpt
 	chain, err := s.Register(ctx, rw.Parent, r, store.UnpackOptions{})
 	r.Close() // lets the diff end when Register gave up early
 	<-diffDone
-	return chain, errors.Join(err, closeAll())
+	return chain, err
 }
 
 // tagCommit makes an image of a committed chain. Its config continues that of the image below.

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/layerfs/layerfs/store"
 	"github.com/layerfs/layerfs/unionfs"
 )
 
@@ -31,16 +31,9 @@ SOURCE_DATE_EPOCH limits the times in it.`,
 				return err
 			}
 			defer done()
-			rw, err := s.RW(args[0])
-			if err != nil {
-				return err
-			}
-			fs, closeAll, err := union(s, rw, unionfs.Options{ReadOnlyUpper: true})
-			if err != nil {
-				return err
-			}
-			err = a.output(cmd, path, func(w io.Writer) error { return fs.Diff(cmd.Context(), w, clamp) })
-			return errors.Join(err, closeAll())
+			return look(s, args[0], func(_ *store.RW, fs *unionfs.FS) error {
+				return a.output(cmd, path, func(w io.Writer) error { return fs.Diff(cmd.Context(), w, clamp) })
+			})
 		},
 	}
 	outputFlag(cmd, &path)

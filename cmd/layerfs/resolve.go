@@ -2,11 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/layerfs/layerfs/image"
 	"github.com/layerfs/layerfs/store"
-	"github.com/layerfs/layerfs/unionfs"
 )
 
 // word gives what the user typed the form in which the store knows it: "debian" is the image
@@ -34,21 +32,4 @@ func resolve(s *store.Store, typed string) (store.Ref, error) {
 		return store.Ref{}, err
 	}
 	return s.Resolve(name)
-}
-
-// union opens what an RW layer shows, without a mount. For looking (changes, diff, commit) nothing is
-// written, so it may be mounted meanwhile; for writing the caller holds rw.Lock.
-func union(s *store.Store, rw *store.RW, o unionfs.Options) (fs *unionfs.FS, closeAll func() error, err error) {
-	index, err := s.MergedIndex(rw.Lower())
-	if err != nil {
-		return nil, nil, fmt.Errorf("rw layer %s: %w", rw.Name, err)
-	}
-	o.Lower, o.Open = index, s.OpenContent
-	o.Upper, o.Work = rw.Upper(), rw.Work()
-	fs, err = unionfs.New(o)
-	if err != nil {
-		index.Close()
-		return nil, nil, fmt.Errorf("rw layer %s: %w", rw.Name, err)
-	}
-	return fs, func() error { return errors.Join(fs.Close(), index.Close()) }, nil
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -104,29 +106,62 @@ func unmount(rw *store.RW, target string, lazy bool) error {
 	return settle(rw)
 }
 
-// endWait is how long umount waits for the process behind a mount, which may have much to write to a slow disk.
-const endWait = 10 * time.Minute
+// Limits of the wait for the process behind a mount. While it serves, the kernel still has the mount somewhere; that
+// should be over at once. Afterwards it may have much to write to a slow disk.
+const (
+	serveWait = 30 * time.Second
+	writeWait = 10 * time.Minute
+)
 
 // settle returns when the process behind rw has ended, which gives up its lock. It clears its record of the mount
 // only when all it has written is durable.
 func settle(rw *store.RW) error {
-	for deadline := time.Now().Add(endWait); ; {
+	for start := time.Now(); ; {
 		unlock, err := rw.Lock()
 		switch {
+		case err == nil:
+			defer unlock()
+			return settled(rw)
 		case errors.Is(err, store.ErrNotFound): // removed by somebody else meanwhile
 			return nil
-		case errors.Is(err, store.ErrInUse) && time.Now().Before(deadline):
-			continue // Lock has waited a little by itself
-		case err != nil:
-			return fmt.Errorf("unmounted, but its process has not ended: %w", err)
-		}
-		defer unlock()
-		m, err := rw.Mount()
-		if err != nil || m == nil {
+		case !errors.Is(err, store.ErrInUse):
 			return err
+		case time.Since(start) > writeWait:
+			return fmt.Errorf("unmounted, but its process does not end: %w", err)
+		case time.Since(start) > serveWait:
+			if m, err := rw.Mount(); err == nil && m != nil && serves(m.PID) {
+				return fmt.Errorf("rw layer %s: %w: it is unmounted here, but a container or sandbox that was started meanwhile has a copy of the mount; process %d ends with the last of them",
+					rw.Name, store.ErrInUse, m.PID)
+			}
 		}
-		return errors.Join(
-			fmt.Errorf("rw layer %s is unmounted, but its process could not write everything to disk; see %s", rw.Name, filepath.Join(rw.Dir(), logName)),
-			rw.ClearMount())
+		// Lock has waited a little by itself.
 	}
+}
+
+// settled looks at what the process behind rw left when it ended.
+func settled(rw *store.RW) error {
+	m, err := rw.Mount()
+	if err != nil || m == nil {
+		return err
+	}
+	return errors.Join(
+		fmt.Errorf("rw layer %s is unmounted, but its process could not write everything to disk; see %s", rw.Name, filepath.Join(rw.Dir(), logName)),
+		rw.ClearMount())
+}
+
+// serves tells whether a process of this user still has its end of a FUSE mount. The mount table does not say: a mount
+// namespace that was made while the mount was there keeps a copy of it, and the kernel ends a file system with its
+// last mount.
+func serves(pid int) bool {
+	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, fd := range fds {
+		if path, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil && path == "/dev/fuse" {
+			return true
+		}
+	}
+	return false
 }

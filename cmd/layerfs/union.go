@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/layerfs/layerfs/store"
+	"github.com/layerfs/layerfs/unionfs"
+)
+
+// union opens what an RW layer shows, without a mount. Unless o says that nothing is written, the caller holds rw.Lock.
+func union(s *store.Store, rw *store.RW, o unionfs.Options) (fs *unionfs.FS, closeAll func() error, err error) {
+	index, err := s.MergedIndex(rw.Lower())
+	if err != nil {
+		return nil, nil, fmt.Errorf("rw layer %s: %w", rw.Name, err)
+	}
+	o.Lower, o.Open = index, s.OpenContent
+	o.Upper, o.Work = rw.Upper(), rw.Work()
+	fs, err = unionfs.New(o)
+	if err != nil {
+		index.Close()
+		return nil, nil, fmt.Errorf("rw layer %s: %w", rw.Name, err)
+	}
+	return fs, func() error { return errors.Join(fs.Close(), index.Close()) }, nil
+}
+
+// look calls see with what the RW layer called name shows. Nothing is written, so it may be mounted meanwhile.
+func look(s *store.Store, name string, see func(*store.RW, *unionfs.FS) error) error {
+	rw, err := s.RW(name)
+	if err != nil {
+		return err
+	}
+	fs, closeAll, err := union(s, rw, unionfs.Options{ReadOnlyUpper: true})
+	if err == nil {
+		err = errors.Join(see(rw, fs), closeAll())
+	}
+	if err == nil {
+		return nil
+	}
+	// No lock keeps it there while we look; that it was removed is then the better reason.
+	if _, gone := s.RW(name); errors.Is(gone, store.ErrNotFound) {
+		return gone
+	}
+	return err
+}
