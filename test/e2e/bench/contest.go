@@ -151,12 +151,12 @@ func median(values []float64) (m float64, ok bool) {
 	return (sorted[mid-1] + sorted[mid]) / 2, true
 }
 
-// order is who runs when in a round: the one to begin moves on by one each round, and every second round runs
-// backwards, so that neighbours change, too.
+// order is who runs when in a round: every second round is the one before backwards, and after each such pair the
+// next one begins. So each side has every place and every neighbour in turn.
 func order(n, round int) []int {
 	places := make([]int, n)
 	for i := range places {
-		places[i] = (i + round) % n
+		places[i] = (i + round/2) % n
 	}
 	if round%2 == 1 {
 		slices.Reverse(places)

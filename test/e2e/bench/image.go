@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -81,14 +82,7 @@ func (b *bench) makeImage(ctx context.Context, name string, layers [][]file, cha
 	return im, writeIndex(im.layout(), im, im.layers)
 }
 
-func sortedKeys(set map[string]bool) []string {
-	keys := make([]string, 0, len(set))
-	for k := range set {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedKeys[V any](set map[string]V) []string { return slices.Sorted(maps.Keys(set)) }
 
 // writeTar writes one layer as builders do: sorted, every directory before what is in it.
 func writeTar(w io.Writer, layer []file, mtime time.Time) error {

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -94,16 +93,22 @@ func timed(cmd *exec.Cmd) (sample, error) {
 		s.Seconds = time.Since(start).Seconds()
 		close(stop)
 		s.Peak = <-peak
+		if s.Seconds < 10*peakEvery.Seconds() {
+			s.Peak = 0 // too short to have seen its highest
+		}
 		s.CPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 		return err
 	})
 	return s, err
 }
 
+// peakEvery is how often the memory of a command is looked at.
+const peakEvery = 5 * time.Millisecond
+
 // watchPeak samples the memory of a process and its descendants and returns the highest of one of them. The
 // kernel's own figure for ended children, ru_maxrss, counts the memory of the process that started them, too.
 func watchPeak(pid int, stop <-chan struct{}) (peak int64) {
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(peakEvery)
 	defer tick.Stop()
 	for {
 		peak = max(peak, peakBelow(pid))
@@ -144,12 +149,4 @@ func mountsBelow(dir string) []string {
 		}
 	}
 	return targets
-}
-
-// endProcess ends a process that is not ours to wait for.
-func endProcess(pid int) error {
-	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && err != syscall.ESRCH {
-		return fmt.Errorf("end process %d: %w", pid, err)
-	}
-	return nil
 }
