@@ -83,25 +83,46 @@ func commit(ctx context.Context, s *store.Store, rw *store.RW, fs *unionfs.FS, o
 
 // tagCommit makes an image of a committed chain. Its config continues that of the image below.
 func tagCommit(s *store.Store, rw *store.RW, chain store.Chain, name string, created time.Time) error {
-	var parent []byte
-	config, err := configBelow(s, rw)
+	parent, err := parentConfig(s, rw)
 	if err != nil {
 		return err
-	}
-	if config != "" {
-		if parent, err = s.Blob(config); err != nil {
-			return err
-		}
 	}
 	data, err := image.NewConfig(parent, chain.DiffID, image.History{Created: created, CreatedBy: "layerfs commit " + rw.Name})
 	if err != nil {
 		return err
 	}
-	config, err = s.PutBlob(data)
+	config, err := s.PutBlob(data)
 	if err != nil {
 		return err
 	}
 	return s.PutImage(store.Image{Name: name, Config: config, ChainID: chain.ID})
+}
+
+// parentConfig is the config of the image below rw, or one made up if there is no image.
+func parentConfig(s *store.Store, rw *store.RW) ([]byte, error) {
+	config, err := configBelow(s, rw)
+	if err != nil {
+		return nil, err
+	}
+	if config != "" {
+		return s.Blob(config)
+	}
+	return chainConfig(s, rw.Parent)
+}
+
+// chainConfig makes the config of an image that nobody has configured: it only lists the layers. nil for the empty chain.
+func chainConfig(s *store.Store, id digest.Digest) ([]byte, error) {
+	chains, err := s.Ancestry(id)
+	if err != nil {
+		return nil, err
+	}
+	var data []byte
+	for _, c := range chains {
+		if data, err = image.NewConfig(data, c.DiffID, image.History{CreatedBy: "layerfs register"}); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
 }
 
 // configBelow finds the config of the image that rw is over: the one it was made from if that name still

@@ -4,13 +4,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/layerfs/layerfs/image"
+	"github.com/layerfs/layerfs/store"
 )
 
 func newTag(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "tag IMAGE|CHAINID REF",
 		Short: "Give an image or a chain a name; prints it",
-		Long:  "Give an image or a chain one more name. A name that is taken moves here.",
+		Long: `Give an image or a chain one more name. A name that is taken moves here. A chain that is no
+image becomes one, with a config that lists its layers and says nothing else.`,
 		Example: `  layerfs tag debian:12 my/base:1
   layerfs tag 4a3c1f my/snapshot:monday`,
 		Args:              exactly(2),
@@ -25,15 +27,35 @@ func newTag(a *app) *cobra.Command {
 				return err
 			}
 			defer done()
-			src, err := word(s, args[0])
-			if err != nil {
+			if err := tagAny(s, args[0], name); err != nil {
 				return err
 			}
-			img, err := s.Tag(src, name)
-			if err != nil {
-				return err
-			}
-			return a.line("%s", img.Name)
+			return a.line("%s", name)
 		},
 	}
+}
+
+// tagAny gives a name to what the user called typed.
+func tagAny(s *store.Store, typed, name string) error {
+	src, err := word(s, typed)
+	if err != nil {
+		return err
+	}
+	ref, err := s.Resolve(src)
+	if err != nil {
+		return err
+	}
+	if ref.Image != nil {
+		_, err = s.Tag(src, name)
+		return err
+	}
+	data, err := chainConfig(s, ref.ChainID)
+	if err != nil {
+		return err
+	}
+	config, err := s.PutBlob(data)
+	if err != nil {
+		return err
+	}
+	return s.PutImage(store.Image{Name: name, Config: config, ChainID: ref.ChainID})
 }
