@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -127,9 +128,10 @@ func (s *Store) sum(path string, size func(fs.FileInfo) int64) (n int64, err err
 	return n, err
 }
 
-// ignoreGone makes an error of nothing if it only says that a file was removed while we looked.
+// ignoreGone makes an error of nothing if it only says that a file was removed while we looked, or became another kind of
+// file: RW layers are in use.
 func ignoreGone(err error) error {
-	if gone(err) {
+	if gone(err) || errors.Is(err, syscall.ENOTDIR) {
 		return nil
 	}
 	return err

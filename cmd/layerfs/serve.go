@@ -68,7 +68,7 @@ func spawn(ctx context.Context, s *store.Store, rw *store.RW, sv serving) error 
 		Args: append(args, "--", sv.name, sv.target),
 		Log:  filepath.Join(rw.Dir(), logName),
 	})
-	return err
+	return reason(s, rw, err)
 }
 
 // logName is the log of the mount process, in the RW layer's directory.

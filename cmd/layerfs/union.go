@@ -34,12 +34,21 @@ func look(s *store.Store, name string, see func(*store.RW, *unionfs.FS) error) e
 	if err == nil {
 		err = errors.Join(see(rw, fs), closeAll())
 	}
+	return reason(s, rw, err)
+}
+
+// reason gives a better one for the failure err where no lock kept rw there: that it was removed meanwhile, and
+// perhaps made anew.
+func reason(s *store.Store, rw *store.RW, err error) error {
 	if err == nil {
 		return nil
 	}
-	// No lock keeps it there while we look; that it was removed is then the better reason.
-	if _, gone := s.RW(name); errors.Is(gone, store.ErrNotFound) {
+	now, gone := s.RW(rw.Name)
+	switch {
+	case errors.Is(gone, store.ErrNotFound):
 		return gone
+	case gone == nil && !now.Created.Equal(rw.Created):
+		return fmt.Errorf("rw layer %s: %w any more: it was removed just now, and there is a new one; try again", rw.Name, store.ErrNotFound)
 	}
 	return err
 }
