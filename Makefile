@@ -8,6 +8,8 @@ GO        ?= go
 PREFIX    ?= /usr/local
 FUZZTIME  ?= 20s
 BENCHTIME ?= 1s
+# Options for make bench; docs/benchmarks.md lists them.
+BENCHFLAGS ?=
 
 VERSION := $(shell git describe --tags --always --match 'v*' 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse -q --verify HEAD 2>/dev/null || echo unknown)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
@@ -55,7 +57,11 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## the benchmarks
+bench: build ## layerfs beside its peers, in 5 minutes (FULL=1: in 30); BENCHFLAGS='-json FILE'
+	$(GO) run -buildvcs=false ./test/e2e/bench $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: ## the packages' own benchmarks, BENCHTIME (1s) each
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
 
 .PHONY: demo
