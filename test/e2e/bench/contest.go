@@ -179,7 +179,7 @@ func (b *bench) hold(ctx context.Context, contests []*contest) error {
 		b.logf("[%d/%d] %s: %s", i+1, len(contests), c.table, c.work)
 		o, err := b.contend(ctx, c, max(share, 0))
 		if ctx.Err() != nil {
-			return errors.New("interrupted")
+			return errInterrupted
 		}
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %s: %w", c.table, c.work, err))

@@ -129,6 +129,8 @@ var (
 	}
 )
 
+var errInterrupted = errors.New("interrupted")
+
 // run does all contests. The report is there even if one of them failed.
 func run(ctx context.Context, o options, log io.Writer) (r *report, err error) {
 	b, err := newBench(o, log)
@@ -141,6 +143,9 @@ func run(ctx context.Context, o options, log io.Writer) (r *report, err error) {
 		return nil, fmt.Errorf("-run %s matches none of the contests", o.only)
 	}
 	if err := b.findPeers(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = errInterrupted
+		}
 		return nil, err
 	}
 	r = b.report
