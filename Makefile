@@ -60,8 +60,8 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 bench: build ## layerfs beside its peers, in 5 minutes (FULL=1: in 30); BENCHFLAGS='-json FILE'
 	$(GO) run -buildvcs=false ./test/e2e/bench $(BENCHFLAGS)
 
-.PHONY: microbench
-microbench: ## the packages' own benchmarks, BENCHTIME (1s) each
+.PHONY: bench-go
+bench-go: ## the packages' own benchmarks, BENCHTIME (1s) each
 	$(GO) test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
 
 .PHONY: demo
