@@ -14,7 +14,7 @@ func changeSample() []lowerEntry {
 		file("tree/hosts", "127.0.0.1 localhost\n"),
 		dir("groups"), dir("groups/x"), dir("groups/y"),
 		file("groups/x/1", "one"), link("groups/x/2", "groups/x/1"), link("groups/y/3", "groups/x/1"),
-		file("groups/lone", "one"),
+		file("groups/lone", "one"), dir("other"), file("other/3", "three"),
 		file("caf\xe9", "latin 1"), file(longName, "long"),
 	)
 }
@@ -191,6 +191,8 @@ var changeCases = []struct {
 		`C /, A /g, A /g/lone, A /g/x, A /g/x/1, A /g/x/2, A /g/y, A /g/y/3, D /groups`},
 	{"two directories of a group exchanged", func(u *union) { u.ok(u.rename("/groups/x", "/groups/y", unix.RENAME_EXCHANGE)) },
 		`C /groups, D /groups/x/1, D /groups/x/2, A /groups/x/3, A /groups/y/1, A /groups/y/2, D /groups/y/3`},
+	{"a directory of a group exchanged with one that has the name, too", func(u *union) { u.ok(u.rename("/groups/y", "/other", unix.RENAME_EXCHANGE)) },
+		`C /, C /groups, C /groups/x/1, C /groups/x/2, C /groups/y/3, C /other/3`},
 	{"group of two remade", func(u *union) {
 		u.ok(u.unlink("/groups/x/1"))
 		u.ok(u.unlink("/groups/x/2"))
