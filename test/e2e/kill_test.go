@@ -136,12 +136,16 @@ func TestKillMount(t *testing.T) {
 		if pid == 0 {
 			t.Fatalf("ps does not know the process of a mount: %v", b.ps())
 		}
-		progress := b.path("progress")
+		progress := b.path("progress" + strconv.Itoa(i))
 		writer := b.command("python3", filepath.Join(world.py, "writer.py"), at, strconv.Itoa(i), progress)
 		if err := writer.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(50+rand.IntN(400)) * time.Millisecond)
+		// Mostly while it writes, sometimes before it has begun.
+		for n := 0; n < 100 && i%4 > 0 && !exists(progress); n++ {
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
 		killAndWait(pid)
 		_ = writer.Wait() // ends with an error of the dead mount
 
