@@ -39,14 +39,6 @@ func parseConfig(b blob) (*config, error) {
 	return &c, nil
 }
 
-// created is the image's time, the Unix epoch when it has none.
-func (c *config) created() time.Time {
-	if c.Created == nil {
-		return time.Unix(0, 0).UTC()
-	}
-	return *c.Created
-}
-
 // History is what NewConfig records about a new layer. Created is also the new image's time; the zero time
 // becomes the Unix epoch, which keeps the result reproducible.
 type History struct {

@@ -86,11 +86,13 @@ func (m *merger) findTargets() {
 // resolve finds the target of a hard link: a path with single slashes and no
 // dots; symbolic links are not followed, a directory is no target.
 func (x *Index) resolve(path string) (Ino, bool) {
-	i, ok := Root, true
+	i := Root
 	for name := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
-		if i, ok = x.Lookup(i, name); !ok {
+		below, ok := x.Lookup(i, name)
+		if !ok {
 			return 0, false
 		}
+		i = below
 	}
 	return i, !x.Attr(i).IsDir()
 }

@@ -19,7 +19,7 @@ func TestCreate(t *testing.T) {
 	u.ok(u.mknod("/dev/zero", unix.S_IFCHR|0o666, 1, 5))
 	u.ok(u.mknod("/dev/big", unix.S_IFBLK|0o660, 259, 70000))
 	u.ok(u.mknod("/etc/set", unix.S_IFREG|0o4755, 0, 0))
-	u.ok(u.mknod("/etc/none", unix.S_IFREG|0o000, 0, 0))
+	u.ok(u.mknod("/etc/none", unix.S_IFREG, 0, 0))
 	u.settle()
 	for p, mode := range map[string]uint32{
 		"/etc/new": unix.S_IFREG | 0o644, "/etc/new.d": unix.S_IFDIR | 0o755, "/etc/new.d/link": unix.S_IFLNK | 0o777,

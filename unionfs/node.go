@@ -110,12 +110,10 @@ func (t *table) addPlace(n *node, p place) {
 	n.places = append(n.places, p)
 }
 
-// removePlace reports how many known names n has left.
-func (t *table) removePlace(n *node, p place) int {
+func (t *table) removePlace(n *node, p place) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n.places = slices.DeleteFunc(n.places, func(q place) bool { return q == p })
-	return len(n.places)
 }
 
 // onlyPlace reports whether p is the only known name of n.

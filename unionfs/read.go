@@ -109,7 +109,7 @@ func contentError(h tarindex.Hash, err error) error {
 			return busy
 		}
 	}
-	return fmt.Errorf("%w: content %s: %v", syscall.EIO, h, err)
+	return fmt.Errorf("%w: content %s: %s", syscall.EIO, h, err.Error()) // not %w: its errno is not the caller's
 }
 
 // Read reads from the regular file id into p, as pread(2): short only at the

@@ -26,9 +26,8 @@ func (f *FS) Readdir(id, off uint64, plus bool, yield func(DirEntry, *Entry) boo
 		return err
 	}
 	if off < firstCookie {
-		more, err := f.readdirDots(d, off, yield)
-		if err != nil || !more {
-			return err
+		if more := f.readdirDots(d, off, yield); !more {
+			return nil
 		}
 	}
 	if d.n != nil && f.removed(d.n) {
@@ -53,15 +52,15 @@ func (f *FS) Readdir(id, off uint64, plus bool, yield func(DirEntry, *Entry) boo
 	})
 }
 
-func (f *FS) readdirDots(d object, off uint64, yield func(DirEntry, *Entry) bool) (more bool, err error) {
+func (f *FS) readdirDots(d object, off uint64, yield func(DirEntry, *Entry) bool) (more bool) {
 	if off == 0 && !yield(DirEntry{Name: ".", Ino: d.id(), Type: f.meta(d).typ(), Off: 1}, nil) {
-		return false, nil
+		return false
 	}
 	parent, err := f.parent(d)
 	if err != nil { // removed: there is nothing above any more
 		parent = d
 	}
-	return yield(DirEntry{Name: "..", Ino: parent.id(), Type: f.meta(parent).typ(), Off: 2}, nil), nil
+	return yield(DirEntry{Name: "..", Ino: parent.id(), Type: f.meta(parent).typ(), Off: 2}, nil)
 }
 
 // names yields the names in the directory d whose cookies, less firstCookie,
