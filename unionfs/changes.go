@@ -125,13 +125,11 @@ func (c *comparison) entry(path string, o object, base int64) error {
 	if !isDir {
 		return nil
 	}
-	if base >= 0 && !c.f.lower.Attr(tarindex.Ino(base)).IsDir() {
-		base = -1
-	}
 	return c.directory(path, o, base)
 }
 
-// directory compares what is in the directory d with what is in base.
+// directory compares what is in the directory d with what is in base; nothing is
+// in what is no directory.
 func (c *comparison) directory(path string, d object, base int64) error {
 	names, err := c.names(d, base)
 	if err != nil {

@@ -15,6 +15,7 @@ func changeSample() []lowerEntry {
 		dir("groups"), dir("groups/x"), dir("groups/y"),
 		file("groups/x/1", "one"), link("groups/x/2", "groups/x/1"), link("groups/y/3", "groups/x/1"),
 		file("groups/lone", "one"), dir("other"), file("other/3", "three"),
+		file("other/long", "127.0.0.1 localhost\nand more\n"),
 		file("caf\xe9", "latin 1"), file(longName, "long"),
 	)
 }
@@ -130,6 +131,11 @@ var changeCases = []struct {
 	{"renamed file", func(u *union) { u.ok(u.rename("/etc/hosts", "/tree/guests", 0)) }, `C /etc, D /etc/hosts, C /tree, A /tree/guests`},
 	{"renamed over", func(u *union) { u.ok(u.rename("/etc/hosts", "/tree/a/file", 0)) }, `C /etc, D /etc/hosts, C /tree/a, C /tree/a/file`},
 	{"renamed over its like", func(u *union) { u.ok(u.rename("/etc/hosts", "/tree/hosts", 0)) }, `C /etc, D /etc/hosts, C /tree`},
+	{"shortened to what it replaces", func(u *union) {
+		u.ok(u.truncate("/other/long", 20))
+		u.setTime("/other/long")
+		u.ok(u.rename("/other/long", "/etc/hosts", 0))
+	}, `C /etc, C /other, D /other/long`},
 	{"renamed directory", func(u *union) { u.ok(u.rename("/tree/a", "/etc/a", 0)) },
 		`C /etc, A /etc/a, A /etc/a/b, A /etc/a/b/deep, A /etc/a/file, C /tree, D /tree/a`},
 	{"renamed directory, changed inside", func(u *union) {
@@ -192,7 +198,7 @@ var changeCases = []struct {
 	{"two directories of a group exchanged", func(u *union) { u.ok(u.rename("/groups/x", "/groups/y", unix.RENAME_EXCHANGE)) },
 		`C /groups, D /groups/x/1, D /groups/x/2, A /groups/x/3, A /groups/y/1, A /groups/y/2, D /groups/y/3`},
 	{"a directory of a group exchanged with one that has the name, too", func(u *union) { u.ok(u.rename("/groups/y", "/other", unix.RENAME_EXCHANGE)) },
-		`C /, C /groups, C /groups/x/1, C /groups/x/2, C /groups/y/3, C /other/3`},
+		`C /, C /groups, C /groups/x/1, C /groups/x/2, C /groups/y/3, A /groups/y/long, C /other/3, D /other/long`},
 	{"group of two remade", func(u *union) {
 		u.ok(u.unlink("/groups/x/1"))
 		u.ok(u.unlink("/groups/x/2"))

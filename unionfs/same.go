@@ -68,17 +68,18 @@ func (f *FS) sameContent(o object, size int64, base tarindex.Ino) (bool, error) 
 		return true, nil
 	}
 	if o.n == nil || o.n.backing == 0 || o.n.metacopy.Load() {
-		i, _ := o.lowerPart()
-		have, _ := f.lower.Content(i)
-		return have == want && f.lower.Attr(i).Size == size, nil
+		if i, _ := o.lowerPart(); f.lower.Attr(i).Size == size {
+			have, _ := f.lower.Content(i)
+			return have == want, nil
+		}
 	}
-	d, err := f.upperFile(o.n)
+	s, err := f.sourceOf(o)
 	if err != nil {
 		return false, err
 	}
-	defer d.release()
+	defer s.release()
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(d, 0, size)); err != nil {
+	if _, err := io.Copy(h, io.NewSectionReader(s.d, 0, size)); err != nil {
 		return false, err
 	}
 	return tarindex.Hash(h.Sum(nil)) == want, nil
