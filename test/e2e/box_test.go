@@ -42,10 +42,13 @@ func newBox(t *testing.T) *box {
 	return b
 }
 
+// boxTag is in the environment of every process of the boxes at and below dir.
+func boxTag(dir string) string { return "LAYERFS_E2E_BOX=" + dir + "/" }
+
 // outfit sets the environment of the box's commands.
 func (b *box) outfit(store string) {
 	b.store = store
-	b.tag = "LAYERFS_E2E_BOX=" + b.dir
+	b.tag = boxTag(b.dir)
 	b.env = []string{
 		"PATH=" + filepath.Join(world.base, "bin") + ":" + os.Getenv("PATH") + ":/usr/sbin:/sbin",
 		"HOME=" + filepath.Join(b.dir, "home"),

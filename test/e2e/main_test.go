@@ -28,6 +28,9 @@ var world struct {
 	tmp      string // this user's own folder
 }
 
+// basePattern is how the folder is called that everything is in.
+const basePattern = "layerfs-e2e-*"
+
 // baseEnv tells the second process where the first one has set everything up.
 const baseEnv = "LAYERFS_E2E_BASE"
 
@@ -50,8 +53,7 @@ func runAll(m *testing.M) (int, error) {
 	}
 	base, err := setUp()
 	if base != "" {
-		defer os.RemoveAll(base)
-		defer unmountBelow(base)
+		defer discard(base)
 	}
 	if err != nil {
 		return 1, err
@@ -146,11 +148,12 @@ func publicTemp() (string, error) {
 			tried = append(tried, parent)
 			continue
 		}
-		base, err := os.MkdirTemp(parent, "layerfs-e2e-")
+		sweep(parent)
+		base, err := os.MkdirTemp(parent, basePattern)
 		if err != nil {
 			return "", err
 		}
-		return base, os.Chmod(base, 0o755)
+		return base, errors.Join(hold(base), os.Chmod(base, 0o755))
 	}
 	return "", fmt.Errorf("none of %s can be entered by everybody", strings.Join(tried, ", "))
 }

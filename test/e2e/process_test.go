@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// processes finds the living processes that carry a tag in their environment.
+// processes finds the living processes with a variable in their environment that begins like tag.
 func processes(tag string) map[int]string {
 	found := map[int]string{}
 	entries, _ := os.ReadDir("/proc")
@@ -22,7 +22,7 @@ func processes(tag string) map[int]string {
 		}
 		// The environment of a zombie and of other users' processes cannot be read.
 		env, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
-		if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+tag+"\x00")) {
+		if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+tag)) {
 			continue
 		}
 		cmdline, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
