@@ -120,6 +120,12 @@ var changeCases = []struct {
 	{"directory to symlink", func(u *union) { u.removeAll("/tree/a"); u.ok(u.symlink("../etc", "/tree/a")) }, `C /tree, C /tree/a`},
 	{"symlink to directory", func(u *union) { u.ok(u.unlink("/etc/link")); u.ok(u.mkdir("/etc/link")) }, `C /etc, C /etc/link`},
 	{"symlink to other target", func(u *union) { u.ok(u.unlink("/etc/link")); u.ok(u.symlink("guests", "/etc/link")) }, `C /etc, C /etc/link`},
+	{"symlink to a target as long", func(u *union) {
+		u.ok(u.unlink("/etc/link"))
+		u.ok(u.symlink("guest", "/etc/link"))
+		u.setTime("/etc/link")
+		u.setTime("/etc")
+	}, `C /etc/link`},
 	{"file to fifo", func(u *union) { u.ok(u.unlink("/etc/hosts")); u.ok(u.mknod("/etc/hosts", unix.S_IFIFO|0o644, 0, 0)) }, `C /etc, C /etc/hosts`},
 	{"names of no encoding", func(u *union) {
 		u.put("/na\xefve\xff", "x")
