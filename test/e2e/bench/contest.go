@@ -167,7 +167,7 @@ func order(n, round int) []int {
 // hold runs the contests one after the other and spreads the time over them by weight; what one does not use, the
 // later ones get. It ends early only when ctx does. The error tells every contest that layerfs itself failed.
 func (b *bench) hold(ctx context.Context, contests []*contest) error {
-	deadline := time.Now().Add(b.budget)
+	deadline := b.report.Started.Add(b.budget)
 	var left float64
 	for _, c := range contests {
 		left += c.weight

@@ -118,9 +118,9 @@ var (
 		big: 2 << 20, huge: 4 << 20, ops: 50, changed: 20, disk: 256 << 20,
 	}
 	quickSize = size{
-		mode: "quick", rounds: 3, budget: 270 * time.Second,
+		mode: "quick", rounds: 3, budget: 4 * time.Minute,
 		files: 10_000, fileLimit: 4 << 20, small: 30_000, chains: []int{1, 8, 32, 128, 400}, chainFiles: 1000,
-		big: 256 << 20, huge: 512 << 20, ops: 5000, changed: 1000, disk: 6 << 30,
+		big: 256 << 20, huge: 512 << 20, ops: 2500, changed: 1000, disk: 6 << 30,
 	}
 	fullSize = size{
 		mode: "full", rounds: 5, budget: 27 * time.Minute,
@@ -138,10 +138,12 @@ func run(ctx context.Context, o options, log io.Writer) (r *report, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.clear()) }()
+	defer context.AfterFunc(ctx, b.rescue)()
 	contests := b.contests()
 	if len(contests) == 0 {
 		return nil, fmt.Errorf("-run %s matches none of the contests", o.only)
 	}
+	b.report.Started = time.Now()
 	if err := b.findPeers(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = errInterrupted

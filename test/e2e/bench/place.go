@@ -182,6 +182,23 @@ func syncfs(dir string) error {
 	return nil
 }
 
+// patience is how long an interrupted run waits for calls into a mount to return.
+const patience = 20 * time.Second
+
+// rescue ends daemons that keep an interrupted run from ending: a call into a mount that does not answer returns
+// only when its daemon has gone.
+func (b *bench) rescue() {
+	time.Sleep(patience)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.mounts {
+		if m.pid != 0 {
+			b.logf("%s does not answer; ending its process %d", m.dir, m.pid)
+			_ = syscall.Kill(m.pid, syscall.SIGKILL) // it may just have ended
+		}
+	}
+}
+
 // clear takes down what is still mounted and removes the run's folder. It does not know of interrupts.
 func (b *bench) clear() error {
 	var errs []error

@@ -74,7 +74,7 @@ func (r *report) note(format string, args ...any) {
 
 // describe fills in where and with what the run is done.
 func (r *report) describe(b *bench) {
-	r.Mode, r.Started = b.mode, time.Now()
+	r.Mode = b.mode
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		r.Machine.Kernel = unix.ByteSliceToString(u.Release[:])

@@ -198,8 +198,7 @@ func (b *bench) mountFuseOverlayfs(_ context.Context, im *image) (*mount, error)
 		_ = cmd.Wait() // how it ended shows in whether it has mounted
 		close(ended)
 	}()
-	err = awaitFuse(target, ended, start.Add(mountWait))
-	m := b.keep(&mount{dir: target, pid: cmd.Process.Pid, took: time.Since(start), unmount: func() error {
+	m := b.keep(&mount{dir: target, pid: cmd.Process.Pid, unmount: func() error {
 		var errs []error
 		if isFuse(target) {
 			errs = append(errs, b.unmountFuse(target))
@@ -212,6 +211,8 @@ func (b *bench) mountFuseOverlayfs(_ context.Context, im *image) (*mount, error)
 		}
 		return errors.Join(append(errs, os.Remove(target), removeAll(written))...)
 	}})
+	err = awaitFuse(target, ended, start.Add(mountWait))
+	m.took = time.Since(start)
 	if err != nil {
 		// It may hang before it has mounted anything.
 		_ = cmd.Process.Kill()
@@ -240,9 +241,11 @@ func awaitFuse(target string, ended <-chan struct{}, deadline time.Time) error {
 	}
 }
 
+// isFuse is also true for a mount whose daemon has died.
 func isFuse(dir string) bool {
 	var s unix.Statfs_t
-	return unix.Statfs(dir, &s) == nil && s.Type == unix.FUSE_SUPER_MAGIC
+	err := unix.Statfs(dir, &s)
+	return err == nil && s.Type == unix.FUSE_SUPER_MAGIC || errors.Is(err, unix.ENOTCONN)
 }
 
 func (b *bench) unmountFuse(target string) error {

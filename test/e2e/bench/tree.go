@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +40,6 @@ const debianLayers = 10
 // others; a few files replaced by a later layer.
 func debianLike(ctx context.Context, want int, limit int64) ([][]file, error) {
 	perDir := make(map[string][]file)
-	total := 0
 	err := filepath.WalkDir("/usr", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
@@ -54,22 +54,24 @@ func debianLike(ctx context.Context, want int, limit int64) ([][]file, error) {
 		if f, ok := hostFile(name, d, limit); ok {
 			dir := path.Dir(f.path)
 			perDir[dir] = append(perDir[dir], f)
-			total++
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read /usr: %w", err)
 	}
-	if total == 0 {
+	if len(perDir) == 0 {
 		return nil, errors.New("/usr has no readable files")
 	}
+	dirs := sortedKeys(perDir)
+	slices.SortStableFunc(dirs, func(a, b string) int { return scatter("pick "+a, 1<<30) - scatter("pick "+b, 1<<30) })
 	layers := make([][]file, debianLayers)
-	share := min(1000, want*1000/total+1)
-	for dir, files := range perDir {
-		if scatter("pick "+dir, 1000) >= share {
-			continue
+	for _, dir := range dirs {
+		if want <= 0 {
+			break
 		}
+		files := perDir[dir]
+		want -= len(files)
 		home := scatter(dir, debianLayers)
 		for _, f := range files {
 			at := home
