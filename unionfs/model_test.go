@@ -47,21 +47,6 @@ func newMnode(mode, uid, gid uint32) *mnode {
 	return n
 }
 
-// find follows a path; ENOENT or ENOTDIR.
-func (m *model) find(p string) (*mnode, syscall.Errno) {
-	n := m.root
-	for name := range strings.SplitSeq(strings.Trim(p, "/"), "/") {
-		if name == "" {
-			continue
-		}
-		var errno syscall.Errno
-		if n, errno = n.child(name); errno != 0 {
-			return nil, errno
-		}
-	}
-	return n, 0
-}
-
 func (n *mnode) child(name string) (*mnode, syscall.Errno) {
 	if !n.isDir() {
 		return nil, syscall.ENOTDIR

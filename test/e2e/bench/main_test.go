@@ -36,7 +36,7 @@ func programFor(t *testing.T, name string, args ...string) (cmd *exec.Cmd, dir s
 		t.Skip("needs /dev/fuse")
 	}
 	// Not t.TempDir(): a plain user could not enter it, and podman wants short names.
-	dir, err := os.MkdirTemp("/tmp", "b")
+	dir, err := os.MkdirTemp("/tmp", "b") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
