@@ -88,7 +88,22 @@ func (r *raw) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.Attr
 	}
 	out.SetTimeout(forever)
 	r.fillAttr(&out.Attr, &a)
+	r.lendOwnership(out)
 	return fuse.OK
+}
+
+// lendOwnership lets the kernel take the mounter for the owner of what he has
+// just changed, in a mount where nothing is checked. It does check one thing
+// before it asks us: only an owner may set an ACL (set_posix_acl). cp -p, sed -i
+// and install write the mode as an ACL after a chown to somebody else, which
+// only root and we allow, and would fail. Nobody gets to see it: a reply that is
+// valid for no time makes the kernel ask again before it shows the attributes.
+func (r *raw) lendOwnership(out *fuse.AttrOut) {
+	if r.checked || out.Uid == r.owners.uid {
+		return
+	}
+	out.Uid = r.owners.uid
+	out.SetTimeout(0)
 }
 
 func (r *raw) setOwner(in *fuse.SetAttrIn, s *unionfs.SetAttr) error {

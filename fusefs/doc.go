@@ -60,7 +60,8 @@
 // What remains are the checks that Linux makes before it asks a file system:
 // device nodes, security.capability and trusted.* need privilege, setuid flags do
 // nothing (nosuid), and a hard link to a setuid file of another owner is refused
-// (fs.protected_hardlinks).
+// (fs.protected_hardlinks). setfacl on the file of another owner is refused by
+// Linux, too; programs that keep a mode as an ACL are helped (lendOwnership).
 // For root, in a user namespace and with allow_other, the kernel checks
 // the shown owners and modes (default_permissions).
 //

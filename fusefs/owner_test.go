@@ -200,3 +200,43 @@ func TestACLChangesMode(t *testing.T) {
 }
 
 func utoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+// TestOthersFiles: the usual programs keep attributes in a plain user's mount
+// though the files there belong to others. They write a mode as an ACL where
+// they take ACLs to be supported, which Linux denies who is not the owner.
+func TestOthersFiles(t *testing.T) {
+	if thisWay() != asPlain {
+		t.Skip("needs a plain user")
+	}
+	u := mount(t, "", owned(dir("d"), 0, 0, 0o755), owned(regular("d/f", "a"), 0, 0, 0o640))
+	for _, line := range []string{"cp -a d copy", "cp -p d/f copy/g", "sed -i s/a/b/ d/f", "ls -l d", "tar cf t.tar d", "chmod g+w d/f", "touch d/f"} {
+		cmd := exec.Command("/bin/sh", "-c", line)
+		cmd.Dir = u.Target
+		if out, err := cmd.CombinedOutput(); err != nil || line != "ls -l d" && len(out) > 0 {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+	u.want("d/f", "b")
+	for _, name := range []string{"d/f", "copy/f", "copy/g"} {
+		if st := u.stat(name); st.Uid != 0 || st.Gid != 0 || st.Mode&0o747 != 0o640 {
+			t.Errorf("%s: %d:%d %o", name, st.Uid, st.Gid, st.Mode)
+		}
+	}
+}
+
+// TestNothingChangesUnasked: what the kernel remembers of a directory stays
+// true when something below it is copied up, else tar finds it changed.
+func TestNothingChangesUnasked(t *testing.T) {
+	u := mount(t, "", dir("etc"), dir("etc/sub"), regular("etc/passwd", "a"), regular("etc/sub/f", "b"))
+	for _, line := range []string{
+		"stat etc etc/sub >/dev/null; chmod 600 etc/passwd; tar cf /dev/null --warning=no-file-ignored etc",
+		"touch etc/new; chmod 600 etc/sub/f; tar cf - etc | cat >/dev/null",
+		"find . -type f -exec chmod u+x {} +; tar cf - . | cat >/dev/null",
+	} {
+		cmd := exec.Command("/bin/bash", "-o", "pipefail", "-c", line)
+		cmd.Dir = u.Target
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+}

@@ -26,6 +26,7 @@ type raw struct {
 	server            *fuse.Server
 	noOpen, noOpendir bool // the kernel understands ENOSYS to OPEN, OPENDIR
 	acl               bool // POSIX_ACL was negotiated
+	checked           bool // the kernel checks owners and modes
 	trusted           bool // root's trusted.* attributes can be read by uid 0
 }
 
@@ -36,6 +37,7 @@ func newRaw(fs *unionfs.FS, o Options, log logrus.FieldLogger) *raw {
 		volatile:      o.Volatile,
 		log:           log,
 		acl:           o.DefaultPermissions,
+		checked:       o.DefaultPermissions,
 		trusted:       inInitialUserNamespace(),
 		owners: owners{
 			squash: o.Squash,

@@ -75,14 +75,14 @@ func (f *FS) copyUpDir(p *node, name string, i tarindex.Ino) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.keepTimes(p, func(at *descriptor) error {
-		return unix.Renameat2(f.work.fd, tmp, at.fd, name, unix.RENAME_NOREPLACE)
-	}); err != nil {
+	ctime, err := f.publishDir(tmp, p, name)
+	if err != nil {
 		f.discard(tmp)
 		return nil, err
 	}
 	n := f.lowerNode(i, ino)
 	n.dir = newDirectory()
+	n.quiet = quiet{disk: ctime, shown: f.lower.Attr(i).Mtime}
 	n = f.table.add(n, place{p, name})
 	p.dir.set(name, n, true)
 	return n, nil
@@ -267,24 +267,6 @@ func (f *FS) copyUpRemoved(n *node) error {
 	n.backing = ino
 	n.metacopy.Store(n.isReg() && f.lower.Attr(i).Size > 0)
 	return nil
-}
-
-// keepTimes calls change with the directory p, and sets its times back
-// afterwards: it shows the same names as before.
-func (f *FS) keepTimes(p *node, change func(at *descriptor) error) error {
-	l, err := f.at(p)
-	if err != nil {
-		return err
-	}
-	defer l.release()
-	st, err := l.stat()
-	if err != nil {
-		return err
-	}
-	if err := change(l.d); err != nil {
-		return err
-	}
-	return l.utimes(st.Atim, st.Mtim)
 }
 
 // dress gives the upper object at l, which nobody sees yet, what the union

@@ -67,7 +67,11 @@ func (f *FS) newName(parent uint64, name string) (*node, error) {
 	} else if ok {
 		return nil, syscall.EEXIST
 	}
-	return f.upperDir(d)
+	p, err := f.upperDir(d)
+	if err == nil {
+		p.quiet = quiet{}
+	}
+	return p, err
 }
 
 func checkNewName(name string) error {

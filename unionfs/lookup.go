@@ -119,7 +119,7 @@ func (f *FS) upperAttr(n *node) (Attr, error) {
 	a := Attr{
 		Ino: n.id, Mode: n.mode, Nlink: uint32(st.Nlink), UID: n.uid, GID: n.gid, Major: n.major, Minor: n.minor,
 		Blksize: blockSize,
-		Atime:   timeOf(st.Atim), Mtime: timeOf(st.Mtim), Ctime: timeOf(st.Ctim),
+		Atime:   timeOf(st.Atim), Mtime: timeOf(st.Mtim), Ctime: n.ctime(timeOf(st.Ctim)),
 	}
 	switch n.typ() {
 	case unix.S_IFDIR:

@@ -41,8 +41,9 @@ type node struct {
 
 	refs atomic.Int64 // lookups, if id is above upperIDs; see FS.ref
 
-	data sync.RWMutex // see doc.go; held shared to write, alone to truncate and to fill
-	dir  *directory   // of directories
+	data  sync.RWMutex // see doc.go; held shared to write, alone to truncate and to fill
+	dir   *directory   // of directories
+	quiet quiet        // of directories
 }
 
 // A place is one name of a node.

@@ -45,6 +45,7 @@ func (f *FS) remove(parent uint64, name string, dir bool) error {
 	if err != nil {
 		return err
 	}
+	p.quiet = quiet{}
 	return f.removeName(p, name, o)
 }
 

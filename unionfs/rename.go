@@ -75,6 +75,9 @@ func (f *FS) Rename(oldParent uint64, oldName string, newParent uint64, newName 
 	if r.src, err = f.upper(src); err != nil {
 		return err
 	}
+	for _, n := range []*node{r.from, r.to, r.src} {
+		n.quiet = quiet{}
+	}
 	if exchange {
 		return f.exchange(r)
 	}
@@ -285,6 +288,7 @@ func (f *FS) exchange(r renaming) error {
 	if err != nil {
 		return err
 	}
+	dst.quiet = quiet{}
 	from, err := f.openDir(r.from)
 	if err != nil {
 		return err

@@ -76,6 +76,7 @@ func (f *FS) setAttr(id uint64, s SetAttr) error {
 	if err != nil {
 		return err
 	}
+	n.quiet = quiet{}
 	l, err := f.at(n)
 	if err != nil {
 		return err

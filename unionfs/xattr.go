@@ -180,6 +180,7 @@ func (f *FS) changeXattrs(id uint64, name string, change func(*node, location) e
 	if err != nil {
 		return err
 	}
+	n.quiet = quiet{}
 	l, err := f.at(n)
 	if err != nil {
 		return err
