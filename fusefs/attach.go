@@ -101,6 +101,7 @@ func attachHelper(target string, o Options) (int, error) {
 	cmd := exec.Command(bin, "-o", strings.Join(append(opts, o.words()...), ","), "--", target)
 	cmd.ExtraFiles = []*os.File{theirs} // descriptor 3 of the helper
 	cmd.Env = append(os.Environ(), "_FUSE_COMMFD=3")
+	cmd.SysProcAttr = apart()
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	err = cmd.Run()

@@ -114,9 +114,12 @@ func (s *Server) identify() error {
 	if !found {
 		return ErrNotMounted
 	}
-	s.dev = m.dev
+	s.dev = m.Device
 	return nil
 }
+
+// Device is the st_dev of the mount's files, the same in every mount namespace.
+func (s *Server) Device() uint64 { return s.dev }
 
 // Wait returns when the mount is gone, whoever unmounted it, and no request is
 // in flight. The union can be closed then.
@@ -133,6 +136,13 @@ func (s *Server) Unmount() error {
 		return nil
 	default:
 	}
+	m, found, err := Find(s.target)
+	switch {
+	case err != nil:
+		return err
+	case !found || m.Device != s.dev:
+		return fmt.Errorf("%w: %s is unmounted here, but not everywhere: another mount namespace has a copy", ErrBusy, s.target)
+	}
 	if err := unmount(s.target, false); err != nil {
 		return err
 	}
@@ -144,7 +154,7 @@ func (s *Server) Unmount() error {
 // another reason than its unmounting: an administrator can abort a connection.
 func (s *Server) detachAborted() {
 	m, found, err := Find(s.target)
-	if err != nil || !found || m.dev != s.dev {
+	if err != nil || !found || m.Device != s.dev {
 		return
 	}
 	if errors.Is(ping(s.target), unix.ENOTCONN) {

@@ -15,7 +15,7 @@ type MountPoint struct {
 	Source string // "layerfs", or what fsname= gave
 	FSType string // "fuse.layerfs", or what subtype= gave
 	UID    uint32 // who mounted it
-	dev    uint64 // st_dev of its files
+	Device uint64 // st_dev of its files
 }
 
 // IsFUSE tells whether some FUSE program serves it.
@@ -37,7 +37,7 @@ func Find(target string) (MountPoint, bool, error) {
 		return MountPoint{}, false, nil
 	}
 	in := infos[len(infos)-1] // the table is in the order of mounting
-	m := MountPoint{Target: path, Source: in.Source, FSType: in.FSType, dev: mkdev(in.Major, in.Minor)}
+	m := MountPoint{Target: path, Source: in.Source, FSType: in.FSType, Device: mkdev(in.Major, in.Minor)}
 	for _, o := range strings.Split(in.VFSOptions, ",") {
 		if v, ok := strings.CutPrefix(o, "user_id="); ok {
 			id, err := strconv.ParseUint(v, 10, 32)

@@ -26,6 +26,9 @@ func Unmount(target string, lazy bool) error {
 	return unmount(m.Target, lazy)
 }
 
+// apart keeps the helper alive when the user's terminal interrupts us.
+func apart() *unix.SysProcAttr { return &unix.SysProcAttr{Setpgid: true} }
+
 func unmount(path string, lazy bool) error {
 	if canMount() {
 		flags := unix.UMOUNT_NOFOLLOW
@@ -52,6 +55,7 @@ func unmount(path string, lazy bool) error {
 		args = append(args, "-z")
 	}
 	cmd := exec.Command(bin, append(args, "--", path)...)
+	cmd.SysProcAttr = apart()
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if err := cmd.Run(); err != nil {

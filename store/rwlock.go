@@ -16,6 +16,7 @@ const lockPatience = 300 * time.Millisecond
 type Mount struct {
 	PID     int       `json:"pid"`
 	Target  string    `json:"target"` // absolute path
+	Device  uint64    `json:"device"` // st_dev of its files: tells it from another mount at the same path
 	Started time.Time `json:"started"`
 }
 

@@ -1,7 +1,10 @@
 package unionfs
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"syscall"
 
 	"github.com/layerfs/layerfs/tarindex"
 )
@@ -16,6 +19,11 @@ const (
 	Changed ChangeKind = 'C' // it has, with other attributes or another content, target or links
 	Deleted ChangeKind = 'D' // it has, and the union has not
 )
+
+// ErrChanging: the upper of another process (Options.ReadOnlyUpper) was changed
+// while it was read, so that what was listed is there no more. Try again, with a
+// new FS.
+var ErrChanging = errors.New("it was changed while it was read; try again, or unmount it first")
 
 // unchanged marks the directories above a change that are as in the lower.
 const unchanged ChangeKind = 0
@@ -63,19 +71,27 @@ func (f *FS) compare() ([]change, error) {
 		return nil, nil
 	}
 	if err := f.loadAll(f.root); err != nil {
-		return nil, err
+		return nil, f.changing(err)
 	}
 	c := comparison{f: f, forced: make(map[uint64][]string)}
 	for {
 		forced := c.forcedNames
 		c.found, c.above = nil, nil
 		if err := c.entry("/", object{n: f.root}, int64(tarindex.Root)); err != nil {
-			return nil, err
+			return nil, f.changing(err)
 		}
 		if c.forcedNames == forced {
 			return c.found, nil
 		}
 	}
+}
+
+// changing tells whether err says that a listed file is gone.
+func (f *FS) changing(err error) error {
+	if f.readOnly && (errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ESTALE)) {
+		return fmt.Errorf("%w: %w", ErrChanging, err)
+	}
+	return err
 }
 
 // A comparison holds the union against the lower, path by path. It descends

@@ -63,7 +63,7 @@ func (d *differ) write(c change) error {
 	}
 	r, err := d.f.record(c.o)
 	if err != nil {
-		return &pathError{c.Path, err}
+		return d.f.changing(&pathError{c.Path, err})
 	}
 	defer r.data.release()
 	if !r.attr.IsDir() && r.attr.Nlink > 1 {
@@ -78,7 +78,7 @@ func (d *differ) write(c change) error {
 	case unix.S_IFREG:
 		err := d.tar.File(path, r.attr, r.xattrs, r.data.reader(d.ctx, r.attr.Size))
 		if errors.Is(err, tarindex.ErrTruncated) {
-			err = fmt.Errorf("%w: it was changed during the diff; try again", err)
+			err = fmt.Errorf("%w: %w", ErrChanging, err)
 		}
 		return err
 	case unix.S_IFLNK:

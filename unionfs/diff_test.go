@@ -308,3 +308,20 @@ func TestDiffIsCancelled(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Another process has the upper mounted and removes what has been listed: that
+// is told from a damaged upper, for it is worth another try.
+func TestDiffOfAFileThatGoes(t *testing.T) {
+	u := newUnion(t, dir("d"), file("d/f", "x"))
+	u.ok(u.put2("/d/new"))
+	o := u.o
+	o.ReadOnlyUpper = true
+	other, err := New(o)
+	u.ok(err)
+	defer func() { u.ok(other.Close()) }()
+	u.ok(other.loadAll(other.root))
+	u.ok(u.unlink("/d/new"))
+	if err := other.Diff(context.Background(), io.Discard, tarindex.TarOptions{}); !errors.Is(err, ErrChanging) || !strings.Contains(err.Error(), "/d/new") {
+		t.Errorf("got %v, want ErrChanging with the path", err)
+	}
+}

@@ -31,7 +31,7 @@ are not UTF-8 is printed as a Go string in double quotes.`,
 				return err
 			}
 			defer done()
-			return look(s, args[0], func(_ *store.RW, fs *unionfs.FS) error { return a.changes(fs, asJSON) })
+			return lookAgain(s, args[0], func(_ *store.RW, fs *unionfs.FS) error { return a.changes(fs, asJSON) })
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

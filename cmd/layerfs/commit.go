@@ -49,7 +49,7 @@ layer was made from plus one layer. The RW layer stays as it is. Prints the Chai
 				return err
 			}
 			defer done()
-			return look(s, args[0], func(rw *store.RW, fs *unionfs.FS) error {
+			return lookAgain(s, args[0], func(rw *store.RW, fs *unionfs.FS) error {
 				chain, err := commit(cmd.Context(), s, rw, fs, clamp)
 				if err != nil {
 					return fmt.Errorf("commit %s: %w", rw.Name, err)

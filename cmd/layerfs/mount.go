@@ -47,6 +47,9 @@ Options for -o, separated by commas:
 		Args:              between(1, 2),
 		ValidArgsFunction: a.complete(imageNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.name == "" && cmd.Flags().Changed("name") {
+				return usage(cmd, "--name is empty; leave it out for a generated name")
+			}
 			if len(args) == 1 && f.name == "" {
 				return usage(cmd, "needs IMAGE|CHAINID and TARGET, or --name of an RW layer that exists")
 			}

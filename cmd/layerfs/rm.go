@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/layerfs/layerfs/store"
@@ -21,12 +23,11 @@ func newRm(a *app) *cobra.Command {
 				return err
 			}
 			defer s.Close()
+			var failed []error // does not keep the others
 			for _, name := range args {
-				if err := removeRW(s, name); err != nil {
-					return err
-				}
+				failed = append(failed, removeRW(s, name))
 			}
-			return nil
+			return errors.Join(failed...)
 		},
 	}
 }

@@ -102,7 +102,7 @@ func serve(s *store.Store, sv serving, ready func() error) error {
 	if err != nil {
 		return errors.Join(err, closeAll())
 	}
-	err = rw.SetMount(store.Mount{PID: os.Getpid(), Target: sv.target, Started: time.Now().UTC()})
+	err = rw.SetMount(store.Mount{PID: os.Getpid(), Target: sv.target, Device: server.Device(), Started: time.Now().UTC()})
 	if err == nil {
 		err = ready()
 	}
@@ -110,7 +110,7 @@ func serve(s *store.Store, sv serving, ready func() error) error {
 		return errors.Join(err, server.Unmount(), closeAll(), rw.ClearMount())
 	}
 	signals.Until(server.Done(), server.Unmount, func(err error) {
-		logrus.WithError(err).Warn("asked to end, but the mount is in use")
+		logrus.WithError(err).Warnf("asked to end, but the mount is in use; it goes on. `layerfs umount --lazy %s` detaches it", sv.name)
 	})
 	if err := closeAll(); err != nil {
 		// The record of the mount stays, which tells umount that not all is well.

@@ -69,7 +69,7 @@ func mounted(s *store.Store, typed string) (rw *store.RW, target string, err err
 	}
 	rws, damaged := s.RWs()
 	for _, rw := range rws {
-		if m, err := rw.Mount(); err == nil && m != nil && filepath.Clean(m.Target) == point.Target {
+		if m, err := rw.Mount(); err == nil && m != nil && m.Device == point.Device {
 			return rw, point.Target, nil
 		}
 	}
@@ -96,14 +96,43 @@ func unmount(rw *store.RW, target string, lazy bool) error {
 		defer unlock()
 		return clearDead(rw)
 	}
-	// Somebody else may have unmounted it just now; then there is its process to wait for all the same.
-	if err := fusefs.Unmount(target, lazy); err != nil && !errors.Is(err, fusefs.ErrNotMounted) {
+	here, err := isHere(before.Mount)
+	if err != nil {
 		return err
+	}
+	if m := before.Mount; !here && m != nil && elsewhere(m.PID) {
+		return fmt.Errorf("rw layer %s: %w: it is mounted at %s in another mount namespace, that of process %d; end it with `kill %d`",
+			rw.Name, store.ErrInUse, m.Target, m.PID, m.PID)
+	}
+	// Somebody else may have unmounted it just now; then there is its process to wait for all the same.
+	if here {
+		if err := fusefs.Unmount(target, lazy); err != nil && !errors.Is(err, fusefs.ErrNotMounted) {
+			return err
+		}
 	}
 	if lazy {
 		return nil // it ends when its last user does
 	}
 	return settle(rw)
+}
+
+// isHere tells whether this mount namespace has the recorded mount m where it was made.
+func isHere(m *store.Mount) (bool, error) {
+	if m == nil {
+		return false, nil
+	}
+	point, found, err := fusefs.Find(m.Target)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil // its directory is gone, and so is what was mounted there
+	}
+	return found && point.Device == m.Device, err
+}
+
+// elsewhere tells whether a process of this user lives in another mount namespace.
+func elsewhere(pid int) bool {
+	own, err1 := os.Readlink("/proc/self/ns/mnt")
+	its, err2 := os.Readlink(filepath.Join("/proc", strconv.Itoa(pid), "ns/mnt"))
+	return err1 == nil && err2 == nil && own != its
 }
 
 // Limits of the wait for the process behind a mount. While it serves, the kernel still has the mount somewhere; that

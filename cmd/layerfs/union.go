@@ -37,6 +37,17 @@ func look(s *store.Store, name string, see func(*store.RW, *unionfs.FS) error) e
 	return reason(s, rw, err)
 }
 
+// lookAgain is look for what is whole before it prints anything: it tries again when the RW layer is mounted, and what
+// was listed is gone when it is to be read.
+func lookAgain(s *store.Store, name string, see func(*store.RW, *unionfs.FS) error) (err error) {
+	for range 10 {
+		if err = look(s, name, see); !errors.Is(err, unionfs.ErrChanging) {
+			break
+		}
+	}
+	return err
+}
+
 // reason gives a better one for the failure err where no lock kept rw there: that it was removed meanwhile, and
 // perhaps made anew.
 func reason(s *store.Store, rw *store.RW, err error) error {
