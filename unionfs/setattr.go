@@ -72,6 +72,22 @@ func (f *FS) setAttr(id uint64, s SetAttr) error {
 	if err != nil {
 		return err
 	}
+	return f.changeUpper(o, func(n *node, l location) error {
+		if s.Valid&(SetMode|SetUID|SetGID) != 0 {
+			if err := f.changeMeta(n, l, s); err != nil {
+				return err
+			}
+		}
+		if s.Valid&(SetAtime|SetMtime|SetAtimeNow|SetMtimeNow) != 0 {
+			return l.utimes(stamp(s.Valid, SetAtimeNow, SetAtime, s.Atime), stamp(s.Valid, SetMtimeNow, SetMtime, s.Mtime))
+		}
+		return nil
+	})
+}
+
+// changeUpper calls change with the upper part of o, which it copies up first.
+// FS.mu is held alone.
+func (f *FS) changeUpper(o object, change func(*node, location) error) error {
 	n, err := f.upper(o)
 	if err != nil {
 		return err
@@ -82,15 +98,7 @@ func (f *FS) setAttr(id uint64, s SetAttr) error {
 		return err
 	}
 	defer l.release()
-	if s.Valid&(SetMode|SetUID|SetGID) != 0 {
-		if err := f.changeMeta(n, l, s); err != nil {
-			return err
-		}
-	}
-	if s.Valid&(SetAtime|SetMtime|SetAtimeNow|SetMtimeNow) != 0 {
-		return l.utimes(stamp(s.Valid, SetAtimeNow, SetAtime, s.Atime), stamp(s.Valid, SetMtimeNow, SetMtime, s.Mtime))
-	}
-	return nil
+	return change(n, l)
 }
 
 func stamp(valid, now, set SetMask, t Time) unix.Timespec {

@@ -176,15 +176,5 @@ func (f *FS) changeXattrs(id uint64, name string, change func(*node, location) e
 	if err := checkXattr(f.meta(o), name); err != nil {
 		return err
 	}
-	n, err := f.upper(o)
-	if err != nil {
-		return err
-	}
-	n.quiet = quiet{}
-	l, err := f.at(n)
-	if err != nil {
-		return err
-	}
-	defer l.release()
-	return change(n, l)
+	return f.changeUpper(o, change)
 }
