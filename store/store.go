@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -104,7 +105,7 @@ func (s *Store) checkFormat() error {
 	var f formatFile
 	if err := json.Unmarshal(b, &f); err != nil || f.Layout != "layerfs" || f.Version < 1 {
 		return fmt.Errorf("%s: %w: %q is not the format of a layerfs store; if the rest is whole, write %s into it",
-			s.path("format"), ErrCorrupt, clip(b), formatBytes())
+			s.path("format"), ErrCorrupt, clip(b), bytes.TrimSpace(formatBytes()))
 	}
 	if f.Version > layoutVersion {
 		return fmt.Errorf("%w: version %d; this layerfs knows up to %d: use a newer layerfs, or another store with --root", ErrFormat, f.Version, layoutVersion)
