@@ -53,7 +53,7 @@ func filesystem(root string) []Finding {
 
 var fixes = map[Status]string{
 	Fail: "keep the store on ext4, xfs or btrfs (tmpfs from Linux 6.6): --root or LAYERFS_ROOT",
-	Warn: "nothing to do; ext4, xfs (reflink=1) and btrfs have more of these",
+	Warn: "nothing to do; xfs (reflink=1) and btrfs have it all, ext4 all but reflinks",
 }
 
 // nearest is root or, as it may not exist yet, its closest existing parent.
