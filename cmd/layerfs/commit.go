@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/layerfs/layerfs/image"
@@ -55,7 +54,8 @@ layer was made from plus one layer. The RW layer stays as it is. Prints the Chai
 					return fmt.Errorf("commit %s: %w", rw.Name, err)
 				}
 				if name != "" {
-					if err := tagCommit(s, rw, chain, name, created); err != nil {
+					h := image.History{Created: created, CreatedBy: "layerfs commit " + rw.Name}
+					if _, err := image.Commit(s, chain.ID, rw.Image, name, h); err != nil {
 						return fmt.Errorf("commit %s: chain %s is stored, but not tagged: %w", rw.Name, chain.ID, err)
 					}
 				}
@@ -79,67 +79,4 @@ func commit(ctx context.Context, s *store.Store, rw *store.RW, fs *unionfs.FS, o
 	r.Close() // lets the diff end when Register gave up early
 	<-diffDone
 	return chain, err
-}
-
-// tagCommit makes an image of a committed chain. Its config continues that of the image below.
-func tagCommit(s *store.Store, rw *store.RW, chain store.Chain, name string, created time.Time) error {
-	parent, err := parentConfig(s, rw)
-	if err != nil {
-		return err
-	}
-	data, err := image.NewConfig(parent, chain.DiffID, image.History{Created: created, CreatedBy: "layerfs commit " + rw.Name})
-	if err != nil {
-		return err
-	}
-	config, err := s.PutBlob(data)
-	if err != nil {
-		return err
-	}
-	return s.PutImage(store.Image{Name: name, Config: config, ChainID: chain.ID})
-}
-
-// parentConfig is the config of the image below rw, or one made up if there is no image.
-func parentConfig(s *store.Store, rw *store.RW) ([]byte, error) {
-	config, err := configBelow(s, rw)
-	if err != nil {
-		return nil, err
-	}
-	if config != "" {
-		return s.Blob(config)
-	}
-	return chainConfig(s, rw.Parent)
-}
-
-// chainConfig makes the config of an image that nobody has configured: it only lists the layers. nil for the empty chain.
-func chainConfig(s *store.Store, id digest.Digest) ([]byte, error) {
-	chains, err := s.Ancestry(id)
-	if err != nil {
-		return nil, err
-	}
-	var data []byte
-	for _, c := range chains {
-		if data, err = image.NewConfig(data, c.DiffID, image.History{CreatedBy: "layerfs register"}); err != nil {
-			return nil, err
-		}
-	}
-	return data, nil
-}
-
-// configBelow finds the config of the image that rw is over: the one it was made from if that name still
-// means the same chain, else any image of that chain.
-func configBelow(s *store.Store, rw *store.RW) (digest.Digest, error) {
-	images, err := s.Images()
-	if err != nil {
-		return "", err
-	}
-	var config digest.Digest
-	for _, img := range images {
-		if img.ChainID != rw.Parent || img.Config == "" {
-			continue
-		}
-		if config == "" || img.Name == rw.Image {
-			config = img.Config
-		}
-	}
-	return config, nil
 }

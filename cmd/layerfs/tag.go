@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/layerfs/layerfs/image"
@@ -58,4 +59,19 @@ func tagAny(s *store.Store, typed, name string) error {
 		return err
 	}
 	return s.PutImage(store.Image{Name: name, Config: config, ChainID: ref.ChainID})
+}
+
+// chainConfig makes the config of an image that nobody has configured: it only lists the layers. nil for the empty chain.
+func chainConfig(s *store.Store, id digest.Digest) ([]byte, error) {
+	chains, err := s.Ancestry(id)
+	if err != nil {
+		return nil, err
+	}
+	var data []byte
+	for _, c := range chains {
+		if data, err = image.NewConfig(data, c.DiffID, image.History{CreatedBy: "layerfs register"}); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
 }
