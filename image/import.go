@@ -14,6 +14,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/layerfs/layerfs/store"
+	"github.com/layerfs/layerfs/tarindex"
 )
 
 // Options of an Import. The zero value is a sensible choice.
@@ -30,6 +31,8 @@ type Options struct {
 	// before it can be read (a pipe, a compressed one), with the bytes that came and total 0, as nobody knows how many
 	// there will be; then with the bytes of layers read so far and of all layers, beginning at 0.
 	Progress func(done, total int64)
+	// Limits bound every layer. Size, Ratio and Window also bound an archive that must be unpacked before it can be read.
+	Limits tarindex.Limits
 }
 
 // Import reads the images of src (a docker-archive of any age or an OCI layout, a directory or an archive, "-" for
@@ -76,7 +79,7 @@ func importFrom(ctx context.Context, s *store.Store, path string, o Options) ([]
 
 	var tmp scratch
 	defer tmp.remove()
-	in := opener{ctx: ctx, create: func() (*os.File, error) { return tmp.create(s) }, report: o.Progress}
+	in := opener{ctx: ctx, limits: o.Limits, create: func() (*os.File, error) { return tmp.create(s) }, report: o.Progress}
 	src, err := in.open(path, o.Stdin)
 	if err != nil {
 		return nil, err

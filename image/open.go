@@ -14,6 +14,7 @@ import (
 // An opener makes sources of what users name.
 type opener struct {
 	ctx    context.Context
+	limits tarindex.Limits
 	create func() (*os.File, error) // a file to unpack into
 	report func(done, total int64)  // nil = nobody wants to know
 }
@@ -36,7 +37,7 @@ func (o *opener) open(path string, stdin io.Reader) (source, error) {
 		return nil, err
 	}
 	if fi.Mode().IsRegular() {
-		plain, err := isPlain(f)
+		plain, err := o.isPlain(f)
 		if err != nil {
 			f.Close()
 			return nil, err
@@ -50,8 +51,8 @@ func (o *opener) open(path string, stdin io.Reader) (source, error) {
 }
 
 // isPlain tells by its first bytes whether f is not compressed. f stands at its start before and after.
-func isPlain(f io.ReadSeeker) (bool, error) {
-	z, compression, err := tarindex.Decompress(f)
+func (o *opener) isPlain(f io.ReadSeeker) (bool, error) {
+	z, compression, err := tarindex.Decompress(f, o.limits)
 	if err != nil {
 		return false, sourceError(err)
 	}
@@ -74,7 +75,7 @@ func (o *opener) spool(r io.Reader) (source, error) {
 
 // unpack writes the uncompressed archive into f and goes back to its start.
 func (o *opener) unpack(f *os.File, r io.Reader) error {
-	z, _, err := tarindex.Decompress(bufio.NewReaderSize(&spoolReader{opener: o, r: r}, 1<<20))
+	z, _, err := tarindex.Decompress(bufio.NewReaderSize(&spoolReader{opener: o, r: r}, 1<<20), o.limits)
 	if err == nil {
 		defer z.Close()
 		_, err = io.Copy(f, z)
@@ -103,7 +104,7 @@ func sourceError(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, tarindex.ErrTruncated) {
 		return fmt.Errorf("%w: the compressed stream ends too early; copy or download it again (%w)", ErrTruncated, err)
 	}
-	if isErrno(err) {
+	if isErrno(err) || errors.Is(err, tarindex.ErrLimit) {
 		return err // the disk's fault or the reader's, not the archive's
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, err)

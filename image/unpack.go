@@ -38,7 +38,7 @@ func unpackAll(ctx context.Context, s *store.Store, src source, images []found, 
 			}
 		}
 	}
-	u := &unpacker{store: s, src: src, meter: &meter{total: total, report: o.Progress}, diffIDs: make(map[string]digest.Digest)}
+	u := &unpacker{store: s, src: src, limits: o.Limits, meter: &meter{total: total, report: o.Progress}, diffIDs: make(map[string]digest.Digest)}
 	u.meter.add(0)
 	g, ctx := errgroup.WithContext(ctx)
 	if o.Parallel <= 0 {
@@ -57,9 +57,10 @@ func unpackAll(ctx context.Context, s *store.Store, src source, images []found, 
 }
 
 type unpacker struct {
-	store *store.Store
-	src   source
-	meter *meter
+	store  *store.Store
+	src    source
+	limits tarindex.Limits
+	meter  *meter
 
 	mu      sync.Mutex
 	diffIDs map[string]digest.Digest // by key
@@ -107,7 +108,7 @@ func (u *unpacker) whole(diffID digest.Digest) error {
 	}
 	defer index.Close()
 	for h, size := range index.Contents() {
-		f, err := u.store.OpenContent(h)
+		f, _, err := u.store.OpenContent(h, size)
 		if err != nil {
 			return err
 		}
@@ -131,7 +132,7 @@ func (u *unpacker) read(ctx context.Context, l layerBlob) (digest.Digest, error)
 	}
 	defer f.Close()
 	var r io.Reader = f
-	o := store.UnpackOptions{Expected: l.diffID, Progress: u.meter.add}
+	o := store.UnpackOptions{Expected: l.diffID, Progress: u.meter.add, Limits: u.limits}
 	var verifier digest.Verifier
 	switch {
 	case l.digest == "":

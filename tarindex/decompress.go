@@ -7,10 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
+	"github.com/therootcompany/xz"
 )
 
 // Compression is how a layer was compressed.
@@ -52,13 +53,10 @@ func detect(b []byte) Compression {
 // Decompress returns the uncompressed bytes of r, whose compression it tells by
 // the first bytes: none, gzip (any number of members, zero padding after them),
 // zstd (any number of frames, skippable ones too), bzip2 or xz. Reading fails
-// with ErrTruncated when the compressed stream ends early, and with ErrCorrupt
-// when it is damaged. The caller closes the result; that does not close r.
-func Decompress(r io.Reader) (io.ReadCloser, Compression, error) {
-	return decompress(r, defaultLimits.Window)
-}
-
-func decompress(r io.Reader, window uint64) (io.ReadCloser, Compression, error) {
+// with ErrTruncated when the compressed stream ends early, with ErrCorrupt
+// when it is damaged, and with a LimitError when it exceeds Size, Ratio or
+// Window of l. The caller closes the result; that does not close r.
+func Decompress(r io.Reader, l Limits) (io.ReadCloser, Compression, error) {
 	src := &input{r: r}
 	in := bufio.NewReaderSize(src, 128<<10)
 	head, err := in.Peek(magicMax)
@@ -66,22 +64,21 @@ func decompress(r io.Reader, window uint64) (io.ReadCloser, Compression, error) 
 		return nil, "", fmt.Errorf("read the layer: %w", err)
 	}
 	c := detect(head)
-	d := &decompressor{input: src, compression: c}
+	d := &decompressor{input: src, r: in, compression: c, limits: l.orDefault()}
+	err = nil // fewer bytes are no fault
 	switch c {
-	case None:
-		return io.NopCloser(in), c, nil
 	case Gzip:
 		d.r, err = newGzipReader(in)
 	case Zstd:
 		var z *zstd.Decoder
-		z, err = zstd.NewReader(in, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window))
+		z, err = zstd.NewReader(in, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow(d.limits.Window)))
 		if err == nil {
 			d.r, d.close = z, z.Close
 		}
 	case Bzip2:
 		d.r = bzip2.NewReader(in)
 	case Xz:
-		d.r, err = xz.NewReader(in)
+		d.r, err = xz.NewReader(in, uint32(min(d.limits.Window, math.MaxUint32)))
 	}
 	if err != nil {
 		return nil, "", d.explain(err)
@@ -89,17 +86,35 @@ func decompress(r io.Reader, window uint64) (io.ReadCloser, Compression, error) 
 	return d, c, nil
 }
 
-// A decompressor gives the errors of the libraries the words of this package.
+// zstdWindow keeps a window within what the library takes.
+func zstdWindow(n int64) uint64 {
+	return uint64(max(zstd.MinWindowSize, min(n, zstd.MaxWindowSize)))
+}
+
+// A decompressor bounds what comes out, and gives the errors of the libraries
+// the words of this package.
 type decompressor struct {
 	input       *input
 	r           io.Reader
 	compression Compression
 	close       func()
+	limits      Limits
+	size        int64 // of what came out
 }
+
+// ratioFrom is the size from which on Limits.Ratio counts: a small stream does
+// no harm.
+const ratioFrom = 64 << 20
 
 func (d *decompressor) Read(p []byte) (int, error) {
 	n, err := d.r.Read(p)
-	if err != nil && err != io.EOF {
+	d.size += int64(n)
+	switch {
+	case d.size > d.limits.Size:
+		return 0, d.limits.exceeded("size", "the stream has more than %d bytes")
+	case d.size > ratioFrom && d.size/d.limits.Ratio > d.input.n:
+		return 0, d.limits.exceeded("ratio", "the stream expands to more than %d times its compressed size")
+	case err != nil && err != io.EOF:
 		err = d.explain(err)
 	}
 	return n, err
@@ -116,25 +131,32 @@ func (d *decompressor) explain(err error) error {
 	switch {
 	case d.input.err != nil:
 		err = d.input.err
-	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
+	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, xz.ErrBuf):
 		err = ErrTruncated
 	case errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded):
-		err = fmt.Errorf("%w: %w", ErrLimit, err)
+		err = d.limits.exceeded("window", "it was compressed with a window of more than %d bytes")
+	case errors.Is(err, xz.ErrMemlimit):
+		err = d.limits.exceeded("window", "it was compressed with a dictionary of more than %d bytes")
 	default:
 		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if d.compression == None {
+		return err // the reader's own
 	}
 	return fmt.Errorf("%s stream: %w", d.compression, err)
 }
 
-// An input keeps the error of the reader below, so that it is not taken for
+// An input counts what is read, and keeps the error of the reader below, so that it is not taken for
 // damage of the data.
 type input struct {
 	r   io.Reader
+	n   int64
 	err error
 }
 
 func (i *input) Read(p []byte) (int, error) {
 	n, err := i.r.Read(p)
+	i.n += int64(n)
 	if err != nil && err != io.EOF {
 		i.err = err
 	}

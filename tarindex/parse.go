@@ -56,7 +56,9 @@ func (p *parser) warned() []string {
 
 func (p *parser) run() error {
 	for {
+		p.tape.headers = p.limits.Header
 		hdr, err := p.tar.Next()
+		p.tape.headers = math.MaxInt64
 		if err == io.EOF {
 			break
 		}
@@ -67,8 +69,8 @@ func (p *parser) run() error {
 		if err != nil {
 			return p.explain(err)
 		}
-		if p.entries++; p.entries > p.limits.Entries {
-			return fmt.Errorf("%w: more than %d entries", ErrLimit, p.limits.Entries)
+		if p.entries++; int64(p.entries) > p.limits.Entries {
+			return fmt.Errorf("entry %d, %.300q: %w", p.entries, hdr.Name, p.limits.exceeded("entries", "more than %d entries"))
 		}
 		if err := p.entry(hdr); err != nil {
 			return fmt.Errorf("entry %d, %.300q: %w", p.entries, hdr.Name, err)
@@ -91,10 +93,12 @@ func (p *parser) loneZeroBlock() bool {
 // explain gives the errors of the tar library the words of this package.
 func (p *parser) explain(err error) error {
 	switch {
+	case p.tape.err == errHeaders:
+		return fmt.Errorf("after entry %d, at byte %d: %w", p.entries, p.tape.offset, p.limits.exceeded("header", "one entry has headers of more than %d bytes"))
 	case p.tape.err != nil:
 		return p.tape.err
 	case errors.Is(err, tar.ErrFieldTooLong):
-		return fmt.Errorf("%w: extended header of more than 1 MiB before byte %d, after entry %d", ErrLimit, p.tape.offset, p.entries)
+		return fmt.Errorf("%w: one extended header of more than 1 MiB before byte %d, after entry %d; no option raises this", ErrLimit, p.tape.offset, p.entries)
 	case errors.Is(err, io.ErrUnexpectedEOF) && (p.entries > 0 || p.tape.offset >= tarBlock):
 		return fmt.Errorf("%w: the stream ends at byte %d, in the middle of entry %d", ErrTruncated, p.tape.offset, p.entries+1)
 	case p.entries > 0:
@@ -115,12 +119,20 @@ func (p *parser) entry(hdr *tar.Header) error {
 		}
 		number = p.number
 		p.number++
+	} else if !sparse(hdr) {
+		// Of no file, so that nothing but headers is left for the next entry.
+		if _, err := io.Copy(io.Discard, p.tar); err != nil {
+			return p.explain(err)
+		}
 	}
 	err := p.place(hdr, kind, number)
 	var problem nameError
 	if errors.As(err, &problem) {
 		p.warn(hdr, string(problem))
 		return nil
+	}
+	if err == nil && p.tree.wasteful() {
+		p.tree.compact()
 	}
 	return err
 }
@@ -209,8 +221,12 @@ func sparse(hdr *tar.Header) bool {
 // sparsePayload stores the file as it is with its holes. The tape records what
 // the parser reads for it as raw bytes.
 func (p *parser) sparsePayload(hdr *tar.Header) error {
-	if p.expanded += hdr.Size; hdr.Size > p.limits.Size || p.expanded > p.limits.Size {
-		return fmt.Errorf("%w: sparse files of more than %d bytes", ErrLimit, p.limits.Size)
+	p.expanded += min(hdr.Size, math.MaxInt64-p.expanded)
+	if p.expanded > p.limits.Size {
+		return p.limits.exceeded("size", "sparse files of more than %d bytes in all, with their holes")
+	}
+	if p.expanded > p.limits.Sparse {
+		return p.limits.exceeded("sparse", "sparse files of more than %d bytes in all, with their holes")
 	}
 	c := newContent(hdr.Size)
 	c.more = make(chan chunk, 4)

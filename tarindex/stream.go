@@ -121,7 +121,7 @@ func newInlet(r io.Reader, l Limits, ring chan *block, out ...chan<- *block) *in
 }
 
 func (s *inlet) run(ctx context.Context) error {
-	plain, compression, err := decompress(&s.in, s.limits.Window)
+	plain, compression, err := Decompress(&s.in, s.limits)
 	if err != nil {
 		return err
 	}
@@ -154,9 +154,6 @@ func (s *inlet) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.checkSize(); err != nil {
-			return err
-		}
 	}
 }
 
@@ -174,20 +171,6 @@ func readFull(r io.Reader, p []byte) (n int, err error) {
 	}
 	return n, err
 }
-
-func (s *inlet) checkSize() error {
-	if s.size > s.limits.Size {
-		return fmt.Errorf("%w: the layer is larger than %d bytes", ErrLimit, s.limits.Size)
-	}
-	if s.size > ratioFrom && s.size/(s.in.n+1) > s.limits.Ratio {
-		return fmt.Errorf("%w: the layer expands to more than %d times its compressed size", ErrLimit, s.limits.Ratio)
-	}
-	return nil
-}
-
-// ratioFrom is the size from which on Limits.Ratio counts: a small stream does
-// no harm.
-const ratioFrom = 64 << 20
 
 // hashBlocks is the stage that finds the DiffID.
 func hashBlocks(ctx context.Context, in <-chan *block) (digest.Digest, error) {

@@ -3,8 +3,10 @@ package tarindex
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 )
 
@@ -23,10 +25,14 @@ type tape struct {
 	eof    bool
 
 	raw     *[]byte
+	headers int64   // bytes that the parser may still read before errHeaders
 	phantom int64   // bytes that the parser has still to skip
 	blank   [2]bool // whether the last reads but one, and the last, were of a block of zeros
 	err     error   // of the scan, not of the parser
 }
+
+// errHeaders: the headers of one entry are too many.
+var errHeaders = errors.New("too many headers")
 
 const tarBlock = 512
 
@@ -45,7 +51,7 @@ func newRaw() *[]byte {
 }
 
 func newTape(ctx context.Context, in <-chan *block, out chan<- piece) *tape {
-	return &tape{ctx: ctx, in: in, out: out, raw: newRaw()}
+	return &tape{ctx: ctx, in: in, out: out, raw: newRaw(), headers: math.MaxInt64}
 }
 
 // fill makes sure that there is a byte to be read; io.EOF if there is none.
@@ -83,6 +89,10 @@ func (t *tape) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n := copy(p, t.cur.data[t.pos:])
+	if t.headers -= int64(n); t.headers < 0 {
+		t.err = errHeaders
+		return 0, t.err
+	}
 	t.blank[0], t.blank[1] = t.blank[1], n == tarBlock && isZero(p[:n])
 	return n, t.keep(t.advance(n))
 }

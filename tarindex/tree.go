@@ -20,6 +20,8 @@ type tree struct {
 	hidden  map[nameKey]bool  // whiteouts
 	limits  Limits
 	strings int64 // bytes of names, link targets and attributes
+	through int64 // directories looked up through symbolic links
+	dead    int   // nodes that nothing reaches any more, at most; see compact
 }
 
 type nameKey struct {
@@ -35,6 +37,7 @@ type node struct {
 	up      int32  // directory: its parent
 	first   int32  // directory: first entry
 	content int32  // regular file: number of its content, or none
+	hidden  int32  // directory: whiteouts in it
 	target  string // symbolic link, or path of the target of the hard link
 	xattrs  []byte // encoded set
 }
@@ -63,8 +66,8 @@ func (e nameError) Error() string { return string(e) }
 
 // add appends a node and returns its number.
 func (t *tree) add(n node) (int32, error) {
-	if len(t.nodes) >= t.limits.Entries {
-		return 0, fmt.Errorf("%w: more than %d files and directories", ErrLimit, t.limits.Entries)
+	if int64(len(t.nodes)) >= t.limits.Entries {
+		return 0, t.limits.exceeded("entries", "more than %d files and directories")
 	}
 	t.strings += int64(len(n.target) + len(n.xattrs))
 	t.nodes = append(t.nodes, n)
@@ -73,7 +76,7 @@ func (t *tree) add(n node) (int32, error) {
 
 func (t *tree) checkStrings() error {
 	if t.strings > t.limits.Names {
-		return fmt.Errorf("%w: names, link targets and extended attributes of more than %d bytes", ErrLimit, t.limits.Names)
+		return t.limits.exceeded("names", "names, link targets and extended attributes of more than %d bytes in all")
 	}
 	return nil
 }
@@ -90,6 +93,7 @@ func (t *tree) lookup(dir int32, name string) int32 {
 func (t *tree) set(dir int32, name string, n int32) error {
 	key := nameKey{dir, name}
 	if e, ok := t.byName[key]; ok {
+		t.dead += t.weight(t.entries[e].node)
 		t.entries[e].node = n
 		return nil
 	}
@@ -119,9 +123,9 @@ func (t *tree) put(dir int32, name string, n node) error {
 // describe gives the directory i the attributes of n.
 func (t *tree) describe(i int32, n node) error {
 	old := &t.nodes[i]
-	n.up, n.first, n.flags = old.up, old.first, old.flags&flagOpaque
+	n.up, n.first, n.hidden, n.flags = old.up, old.first, old.hidden, old.flags&flagOpaque
+	t.strings += int64(len(n.xattrs)) - int64(len(old.xattrs))
 	*old = n
-	t.strings += int64(len(n.xattrs))
 	return t.checkStrings()
 }
 
@@ -145,9 +149,13 @@ func (t *tree) link(dir int32, name string, target []string) error {
 
 // hide enters a whiteout.
 func (t *tree) hide(dir int32, name string) error {
+	if t.hidden[nameKey{dir, name}] {
+		return nil
+	}
 	name = strings.Clone(name)
 	t.strings += int64(len(name))
 	t.hidden[nameKey{dir, name}] = true
+	t.nodes[dir].hidden++
 	return t.checkStrings()
 }
 
@@ -168,16 +176,16 @@ const hopsMax = 40
 // layer are followed, and lead nowhere but into the tree: the root is its own
 // parent.
 func (t *tree) walk(path []string, mode walkMode) (int32, error) {
-	if len(path) > t.limits.Depth {
-		return none, fmt.Errorf("%w: more than %d directories deep", ErrLimit, t.limits.Depth)
+	if int64(len(path)) > t.limits.Depth {
+		return none, t.limits.exceeded("depth", "more than %d directories deep")
 	}
-	cur, hops, steps := int32(Root), 0, 0
+	cur, hops, steps := int32(Root), 0, int64(0)
 	t.touch(cur, mode)
 	for len(path) > 0 {
 		name := path[0]
 		path = path[1:]
 		if steps++; steps > t.limits.Depth {
-			return none, fmt.Errorf("%w: more than %d directories deep", ErrLimit, t.limits.Depth)
+			return none, t.limits.exceeded("depth", "more than %d directories deep")
 		}
 		if name == ".." {
 			cur = t.nodes[cur].up
@@ -202,6 +210,10 @@ func (t *tree) walk(path []string, mode walkMode) (int32, error) {
 				cur = int32(Root)
 			}
 			path = append(splitTarget(t.nodes[i].target), path...)
+			// Alone the way through links can be longer than what the stream says.
+			if t.through += int64(len(path)) + 1; t.through > t.limits.Links {
+				return none, t.limits.exceeded("links", "paths that lead through symbolic links to more than %d directories in all")
+			}
 			continue
 		case mode == lookOnly:
 			return none, nil
@@ -245,24 +257,52 @@ func (t *tree) touch(i int32, mode walkMode) {
 // finish resolves the hard links whose target came later.
 func (t *tree) finish() error {
 	for k := range t.entries {
-		n := t.entries[k].node
-		seen := 0
-		for n != none && t.nodes[n].mode == 0 && seen <= hopsMax {
-			seen++
-			next, err := t.find(t.nodes[n].target)
-			if err != nil {
-				return err
-			}
-			if next == none || t.nodes[next].isDir() {
-				break
-			}
-			n = next
+		n, err := t.resolve(t.entries[k].node)
+		if err != nil {
+			return err
 		}
-		if seen <= hopsMax {
-			t.entries[k].node = n
-		}
+		t.entries[k].node = n
 	}
 	return nil
+}
+
+// What the field first of a hard link says while finish runs: none, later the
+// node where it leads in the end. So every link is followed once, however long
+// the chains are.
+const onTheWay = -2
+
+// resolve returns the node that n leads to if it is a hard link, through others
+// if need be: a file, or the last link whose target is not in this layer.
+func (t *tree) resolve(n int32) (int32, error) {
+	var chain []int32
+	end := n
+	for t.nodes[end].mode == 0 {
+		if known := t.nodes[end].first; known >= 0 {
+			end = known
+			break
+		}
+		t.nodes[end].first = onTheWay
+		chain = append(chain, end)
+		next, err := t.find(t.nodes[end].target)
+		if err != nil {
+			return none, err
+		}
+		if next == none || t.nodes[next].isDir() {
+			break
+		}
+		if t.nodes[next].mode == 0 && t.nodes[next].first == onTheWay {
+			end = n // they lead to each other, and stay as they are
+			for _, link := range chain {
+				t.nodes[link].first = link
+			}
+			return end, nil
+		}
+		end = next
+	}
+	for _, link := range chain {
+		t.nodes[link].first = end
+	}
+	return end, nil
 }
 
 // find returns the node at a clean path, or none.
