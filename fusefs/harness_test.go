@@ -85,7 +85,10 @@ func serve(arg string) int {
 		return complain(err)
 	}
 	u := unionfs.Options{Lower: index, Upper: s.path("upper"), Work: s.path("work"), Volatile: o.Volatile,
-		Open: func(h tarindex.Hash) (*os.File, error) { return os.Open(s.path("content/" + h.String())) },
+		Open: func(h tarindex.Hash, _ int64) (*os.File, int64, error) {
+			f, err := os.Open(s.path("content/" + h.String()))
+			return f, 0, err
+		},
 	}
 	if o.ReadOnly {
 		u.Upper, u.Work = "", ""

@@ -48,7 +48,7 @@ func (c *checker) contents(ctx context.Context) error {
 
 // content hashes one content. buf is for copying.
 func (c *checker) content(h tarindex.Hash, buf []byte) error {
-	f, err := c.s.OpenContent(h)
+	f, _, err := c.s.OpenContent(h, 0)
 	if err != nil {
 		return err
 	}

@@ -130,8 +130,8 @@ func useImage(s *store.Store, n int) error {
 		return hard(err)
 	}
 	defer x.Close()
-	for h := range x.Contents() {
-		f, err := s.OpenContent(h)
+	for h, size := range x.Contents() {
+		f, _, err := s.OpenContent(h, size)
 		if err != nil {
 			return hard(err)
 		}

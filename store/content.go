@@ -14,15 +14,16 @@ func contentPath(h tarindex.Hash) (dir, name string) {
 	return "content/" + hex[:2], hex[2:]
 }
 
-// OpenContent opens a content for reading. The file is immutable and shared by every layer that has such a file.
-// A content that is not there is ErrCorrupt: a hash is known from an index only.
-func (s *Store) OpenContent(h tarindex.Hash) (*os.File, error) {
+// OpenContent opens the content of that hash and size for reading: its bytes are the size bytes of f from off on. They
+// never change, and every layer that has such a file shares them; the caller closes f. A content that is not there is
+// ErrCorrupt: a hash is known from an index only.
+func (s *Store) OpenContent(h tarindex.Hash, size int64) (f *os.File, off int64, err error) {
 	dir, name := contentPath(h)
-	f, err := os.Open(s.path(dir, name))
+	f, err = os.Open(s.path(dir, name))
 	if gone(err) {
-		return nil, corrupt(s.path(dir, name), "this file content is missing")
+		return nil, 0, corrupt(s.path(dir, name), "this file content is missing")
 	}
-	return f, err
+	return f, 0, err
 }
 
 // hasContent tells whether a content of that size is in the pool. One of another size is damaged and counts as

@@ -34,7 +34,10 @@ func (s *Store) assemble(ctx context.Context, diffID digest.Digest, w io.Writer)
 		return err
 	}
 	defer rec.Close()
-	open := func(h tarindex.Hash) (io.ReadCloser, error) { return s.OpenContent(h) }
+	open := func(h tarindex.Hash) (io.ReadCloser, error) {
+		f, _, err := s.OpenContent(h, 0)
+		return f, err
+	}
 	if err := tarindex.Assemble(ctx, rec, open, w, diffID); err != nil {
 		return s.assembleError(path, diffID, err)
 	}

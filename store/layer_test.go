@@ -84,15 +84,14 @@ func TestRegister(t *testing.T) {
 	}
 	i, _ := x.Lookup(tarindex.Root, "a")
 	h, _ := x.Content(i)
-	f, err := s.OpenContent(h)
+	f, off, err := s.OpenContent(h, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	got := make([]byte, 16)
-	n, _ := f.Read(got)
-	if string(got[:n]) != "three" {
-		t.Errorf("content of a in the merged tree: %q", got[:n])
+	got := make([]byte, 5)
+	if _, err := f.ReadAt(got, off); err != nil || string(got) != "three" {
+		t.Errorf("content of a in the merged tree: %q, %v", got, err)
 	}
 	image(t, s, "keep:1", top.ID)
 }

@@ -193,7 +193,7 @@ func (a *applier) fill(id uint64, i tarindex.Ino, attr tarindex.Attr) error {
 	if !ok {
 		return nil
 	}
-	from, err := a.open(h)
+	from, base, err := a.open(h, attr.Size)
 	if err != nil {
 		return contentError(h, err)
 	}
@@ -203,7 +203,7 @@ func (a *applier) fill(id uint64, i tarindex.Ino, attr tarindex.Attr) error {
 		if err := a.ctx.Err(); err != nil {
 			return err
 		}
-		n, err := from.ReadAt(buf[:min(int64(len(buf)), attr.Size-off)], off)
+		n, err := from.ReadAt(buf[:min(int64(len(buf)), attr.Size-off)], base+off)
 		if n == 0 {
 			return contentError(h, err)
 		}

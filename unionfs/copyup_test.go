@@ -191,9 +191,9 @@ func TestNameChangesDuringCopyUp(t *testing.T) {
 			id := u.id("/d/big")
 			reached, proceed := make(chan struct{}), make(chan struct{})
 			var once sync.Once
-			u.open = func(h tarindex.Hash) (*os.File, error) {
+			u.open = func(h tarindex.Hash, size int64) (*os.File, int64, error) {
 				once.Do(func() { close(reached); <-proceed })
-				return u.pool.open(h)
+				return u.pool.open(h, size)
 			}
 			done := make(chan error)
 			go func() {

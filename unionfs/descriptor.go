@@ -12,6 +12,7 @@ import (
 type descriptor struct {
 	*os.File
 	fd   int
+	base int64 // where in the file the data begins: not 0 for a content among others
 	refs atomic.Int32
 }
 
@@ -20,6 +21,14 @@ func newDescriptor(f *os.File) *descriptor {
 	d := &descriptor{File: f, fd: int(f.Fd())}
 	d.refs.Store(1)
 	return d
+}
+
+// opened is newDescriptor of what an open gives.
+func opened(f *os.File, err error) (*descriptor, error) {
+	if err != nil {
+		return nil, err
+	}
+	return newDescriptor(f), nil
 }
 
 func (d *descriptor) acquire() *descriptor {
@@ -62,7 +71,7 @@ func newDescriptorCache(size int) *descriptorCache {
 
 // get returns a reference on the descriptor of key, which open opens if need
 // be. Two who open at the same time share the first that arrives.
-func (c *descriptorCache) get(key descriptorKey, open func() (*os.File, error)) (*descriptor, error) {
+func (c *descriptorCache) get(key descriptorKey, open func() (*descriptor, error)) (*descriptor, error) {
 	c.mu.Lock()
 	if e, ok := c.byKey[key]; ok {
 		c.lru.MoveToFront(e)
@@ -71,11 +80,11 @@ func (c *descriptorCache) get(key descriptorKey, open func() (*os.File, error)) 
 		return d, nil
 	}
 	c.mu.Unlock()
-	f, err := open()
+	d, err := open()
 	if err != nil {
 		return nil, err
 	}
-	return c.put(key, newDescriptor(f)), nil
+	return c.put(key, d), nil
 }
 
 // put adds d and returns a reference on what the cache now has under key: d, or

@@ -112,10 +112,7 @@ func (f *FS) record(o object) (r record, err error) {
 
 // reader reads size bytes of s, unless ctx ends before.
 func (s source) reader(ctx context.Context, size int64) io.Reader {
-	if s.d == nil {
-		return strings.NewReader("")
-	}
-	return &contextReader{ctx, io.NewSectionReader(s.d, 0, size)}
+	return &contextReader{ctx, s.section(size)}
 }
 
 type contextReader struct {

@@ -116,7 +116,11 @@ func (f *FS) copyLower(cancel <-chan struct{}, i tarindex.Ino, fd int, size int6
 		return err
 	}
 	defer src.release()
-	if size == f.lower.Attr(i).Size && unix.IoctlFileClone(fd, src.fd) == nil {
+	whole := f.lower.Attr(i).Size
+	if src.base != 0 {
+		return copyData(cancel, src, 0, fd, min(size, whole))
+	}
+	if size == whole && unix.IoctlFileClone(fd, src.fd) == nil {
 		return nil
 	}
 	for off := int64(0); off < size; {
@@ -133,19 +137,29 @@ func (f *FS) copyLower(cancel <-chan struct{}, i tarindex.Ino, fd int, size int6
 		} else {
 			start = off // a file system that knows no holes
 		}
-		for off = start; off < end; {
-			if cancelled(cancel) {
-				return syscall.EINTR
-			}
-			n, err := copyRange(src.fd, off, fd, off, min(fillChunk, end-off))
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				return syscall.EIO // the content is shorter than the index says
-			}
-			off += n
+		if err := copyData(cancel, src, start, fd, end); err != nil {
+			return err
 		}
+		off = end
+	}
+	return nil
+}
+
+// copyData copies the bytes from off to end of a lower content to the same place
+// of the file fd.
+func copyData(cancel <-chan struct{}, src *descriptor, off int64, fd int, end int64) error {
+	for off < end {
+		if cancelled(cancel) {
+			return syscall.EINTR
+		}
+		n, err := copyRange(src.fd, src.base+off, fd, off, min(fillChunk, end-off))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return syscall.EIO // the content is shorter than the index says
+		}
+		off += n
 	}
 	return nil
 }

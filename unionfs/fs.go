@@ -18,7 +18,7 @@ import (
 // concurrent use. Their errors are syscall.Errno values, or wrap one.
 type FS struct {
 	lower    *tarindex.Index
-	open     func(tarindex.Hash) (*os.File, error)
+	open     func(tarindex.Hash, int64) (*os.File, int64, error)
 	volatile bool
 	readOnly bool
 
@@ -137,11 +137,11 @@ func (f *FS) openUpper(o Options) error {
 }
 
 func openPath(path string) (*descriptor, error) {
-	file, err := openat(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY, 0)
+	d, err := opened(openat(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY, 0))
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return newDescriptor(file), nil
+	return d, nil
 }
 
 // readOwner reads the owner mark of the upper's root, which is set last when an

@@ -31,9 +31,27 @@ type pool struct{ dir string }
 
 func (p pool) path(h tarindex.Hash) string { return filepath.Join(p.dir, h.String()) }
 
-func (p pool) open(h tarindex.Hash) (*os.File, error) { return os.Open(p.path(h)) }
+func (p pool) open(h tarindex.Hash, size int64) (*os.File, int64, error) {
+	f, err := os.Open(p.path(h))
+	if packed(h, size) {
+		return f, int64(len(neighbour)), err
+	}
+	return f, 0, err
+}
 
-func (p pool) Put(h tarindex.Hash, data []byte) error { return os.WriteFile(p.path(h), data, 0o644) }
+func (p pool) Put(h tarindex.Hash, data []byte) error {
+	if packed(h, int64(len(data))) {
+		data = slices.Concat([]byte(neighbour), data, []byte(neighbour))
+	}
+	return os.WriteFile(p.path(h), data, 0o644)
+}
+
+// packed tells which contents lie among neighbours, whose bytes nobody may ever
+// see: half of those that Put gets.
+func packed(h tarindex.Hash, size int64) bool { return size <= 256<<10 && h[0]%2 == 1 }
+
+// neighbour is another content in the same file; 37 is no multiple of anything.
+var neighbour = strings.Repeat("\xeeneighbour", 37)
 
 func (p pool) Create() (tarindex.ContentWriter, error) {
 	f, err := os.CreateTemp(p.dir, "big")

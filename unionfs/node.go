@@ -1,7 +1,6 @@
 package unionfs
 
 import (
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -200,7 +199,7 @@ func (f *FS) openDir(n *node) (*descriptor, error) {
 	if n.pin != nil {
 		return n.pin.acquire(), nil
 	}
-	return f.dirs.get(descriptorKey{id: n.id}, func() (*os.File, error) {
+	return f.dirs.get(descriptorKey{id: n.id}, func() (*descriptor, error) {
 		p, ok := f.table.place(n)
 		if !ok {
 			return nil, unix.ENOENT
@@ -210,6 +209,6 @@ func (f *FS) openDir(n *node) (*descriptor, error) {
 			return nil, err
 		}
 		defer parent.release()
-		return openat(parent.fd, p.name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+		return opened(openat(parent.fd, p.name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0))
 	})
 }

@@ -3,7 +3,8 @@ package unionfs
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -11,10 +12,22 @@ import (
 	"github.com/layerfs/layerfs/tarindex"
 )
 
-// A source is what the data of a regular file is read from.
+// A source is what the data of a regular file is read from: size bytes of d
+// from d.base on. Behind them may be what is another file's.
 type source struct {
 	d    *descriptor // nil: the file is empty
-	size int64       // what the file has of it; -1: all
+	size int64       // -1: all that d has
+}
+
+// section gives the first n bytes of the data.
+func (s source) section(n int64) io.Reader {
+	if s.d == nil {
+		return strings.NewReader("")
+	}
+	if s.size >= 0 {
+		n = min(n, s.size)
+	}
+	return io.NewSectionReader(s.d, s.d.base, n)
 }
 
 func (s source) release() {
@@ -64,25 +77,29 @@ func (f *FS) upperData(o object) (source, tarindex.Ino, error) {
 // orLower completes what upperData says. It needs no lock, for a lower never
 // changes.
 func (f *FS) orLower(s source, low tarindex.Ino, err error) (source, error) {
-	if err == nil && s.d == nil {
-		s.d, err = f.lowerContent(low)
+	if err != nil || s.d != nil {
+		return s, err
 	}
+	if size := f.lower.Attr(low).Size; s.size < 0 || s.size > size {
+		s.size = size
+	}
+	s.d, err = f.lowerContent(low)
 	return s, err
 }
 
 // upperFile returns the descriptor of the upper part of a regular file. FS.mu
 // is held.
 func (f *FS) upperFile(n *node) (*descriptor, error) {
-	return f.files.get(descriptorKey{id: n.id}, func() (*os.File, error) {
+	return f.files.get(descriptorKey{id: n.id}, func() (*descriptor, error) {
 		l, err := f.at(n)
 		if err != nil {
 			return nil, err
 		}
 		defer l.release()
 		if f.readOnly {
-			return l.open(unix.O_RDONLY)
+			return opened(l.open(unix.O_RDONLY))
 		}
-		return l.open(unix.O_RDWR)
+		return opened(l.open(unix.O_RDWR))
 	})
 }
 
@@ -92,12 +109,14 @@ func (f *FS) lowerContent(i tarindex.Ino) (*descriptor, error) {
 	if !ok {
 		return nil, nil
 	}
-	return f.files.get(descriptorKey{id: lowerID(i), lower: true}, func() (*os.File, error) {
-		file, err := f.open(h)
+	return f.files.get(descriptorKey{id: lowerID(i), lower: true}, func() (*descriptor, error) {
+		file, base, err := f.open(h, f.lower.Attr(i).Size)
 		if err != nil {
 			return nil, contentError(h, err)
 		}
-		return file, nil
+		d := newDescriptor(file)
+		d.base = base
+		return d, nil
 	})
 }
 
@@ -123,7 +142,7 @@ func (f *FS) Read(id uint64, p []byte, off int64) (int, error) {
 	if s.size >= 0 {
 		p = p[:max(0, min(int64(len(p)), s.size-off))]
 	}
-	return preadAll(s.d.fd, p, off)
+	return preadAll(s.d.fd, p, s.d.base+off)
 }
 
 func preadAll(fd int, p []byte, off int64) (int, error) {
@@ -154,6 +173,12 @@ func (f *FS) Lseek(id uint64, off int64, whence int) (int64, error) {
 	defer s.release()
 	if s.d == nil || off < 0 || s.size >= 0 && off >= s.size {
 		return 0, syscall.ENXIO
+	}
+	if s.d.base != 0 { // among others: a file has no holes where they lie
+		if whence == unix.SEEK_HOLE {
+			off = s.size
+		}
+		return off, nil
 	}
 	pos, err := unix.Seek(s.d.fd, off, whence)
 	switch {

@@ -79,7 +79,7 @@ func (f *FS) sameContent(o object, size int64, base tarindex.Ino) (bool, error) 
 	}
 	defer s.release()
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(s.d, 0, size)); err != nil {
+	if _, err := io.Copy(h, s.section(size)); err != nil {
 		return false, err
 	}
 	return tarindex.Hash(h.Sum(nil)) == want, nil

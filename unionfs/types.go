@@ -14,9 +14,12 @@ type Options struct {
 	// Lower is the merged index of the chain, not nil; for an empty chain the
 	// index of an empty tree. The FS does not close it.
 	Lower *tarindex.Index
-	// Open opens a content that Lower refers to, for reading. It is called from
-	// many goroutines. Not nil if Lower has contents.
-	Open func(tarindex.Hash) (*os.File, error)
+	// Open opens the content of that hash and size, which Lower refers to, for
+	// reading: its bytes are the size bytes of f from off on. A file may hold
+	// many contents; one that holds a single content, from off 0 to its end, is
+	// cloned where the file system can, and keeps its holes. The FS closes f.
+	// Open is called from many goroutines. Not nil if Lower has contents.
+	Open func(h tarindex.Hash, size int64) (f *os.File, off int64, err error)
 	// Upper and Work are existing directories of one file system, which has to
 	// support user xattrs. Both belong to this FS alone until Close, so the
 	// caller has to hold whatever lock guards them. Both empty: the union is

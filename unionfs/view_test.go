@@ -189,7 +189,7 @@ func seeUnion(f *FS, id uint64) (thing, error) {
 }
 
 // viewIndex walks a merged index.
-func viewIndex(x *tarindex.Index, open func(tarindex.Hash) (*os.File, error)) (view, error) {
+func viewIndex(x *tarindex.Index, open func(tarindex.Hash, int64) (*os.File, int64, error)) (view, error) {
 	v := make(view)
 	var walk func(p string, i tarindex.Ino) error
 	walk = func(p string, i tarindex.Ino) error {
@@ -200,12 +200,12 @@ func viewIndex(x *tarindex.Index, open func(tarindex.Hash) (*os.File, error)) (v
 		}
 		data := []byte(x.Readlink(i))
 		if h, ok := x.Content(i); ok {
-			f, err := open(h)
+			f, off, err := open(h, a.Size)
 			if err != nil {
 				return err
 			}
 			defer f.Close()
-			if data, err = io.ReadAll(f); err != nil {
+			if data, err = io.ReadAll(io.NewSectionReader(f, off, a.Size)); err != nil {
 				return err
 			}
 		}

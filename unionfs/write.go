@@ -89,7 +89,7 @@ func (f *FS) CopyFileRange(cancel <-chan struct{}, in uint64, offIn int64, out u
 	if err := f.dropPrivileges(n, killPriv); err != nil {
 		return 0, err
 	}
-	return copyRange(s.d.fd, offIn, d.fd, offOut, min(size, 1<<30))
+	return copyRange(s.d.fd, s.d.base+offIn, d.fd, offOut, min(size, 1<<30))
 }
 
 // Fsync makes id durable; dataOnly as fdatasync(2). Nothing to do for what has
@@ -126,11 +126,7 @@ func (f *FS) forSync(id uint64) (*descriptor, error) {
 			return nil, err
 		}
 		defer l.release()
-		file, err := l.open(unix.O_RDONLY | unix.O_DIRECTORY)
-		if err != nil {
-			return nil, err
-		}
-		return newDescriptor(file), nil
+		return opened(l.open(unix.O_RDONLY | unix.O_DIRECTORY))
 	}
 	return nil, nil
 }
