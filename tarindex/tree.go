@@ -66,7 +66,7 @@ func (e nameError) Error() string { return string(e) }
 
 // add appends a node and returns its number.
 func (t *tree) add(n node) (int32, error) {
-	if int64(len(t.nodes)) >= t.limits.Entries {
+	if int64(len(t.nodes)) > t.limits.Entries { // the root is not counted
 		return 0, t.limits.exceeded("entries", "more than %d files and directories")
 	}
 	t.strings += int64(len(n.target) + len(n.xattrs))

@@ -8,12 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/layerfs/layerfs/store"
+	"github.com/layerfs/layerfs/tarindex"
 	"github.com/layerfs/layerfs/unionfs"
 )
 
 func newApply(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "apply NAME FILE|-",
+	var limits tarindex.Limits
+	cmd := &cobra.Command{
+		Use:   "apply [--limit NAME=N,...] NAME FILE|-",
 		Short: "Apply a layer tar to an RW layer",
 		Long: `Apply a layer tar (plain or compressed) to an RW layer that is not mounted: its files
 are added or replaced, its whiteouts delete.`,
@@ -42,7 +44,7 @@ are added or replaced, its whiteouts delete.`,
 			}
 			defer r.Close()
 			bar := a.progress("apply", size)
-			layer, err := s.Unpack(cmd.Context(), r, store.UnpackOptions{Progress: bar.add})
+			layer, err := s.Unpack(cmd.Context(), r, store.UnpackOptions{Progress: bar.add, Limits: limits})
 			bar.end()
 			if err == nil {
 				err = apply(cmd.Context(), s, rw, layer)
@@ -53,6 +55,8 @@ are added or replaced, its whiteouts delete.`,
 			return nil
 		},
 	}
+	limitFlag(cmd, &limits)
+	return cmd
 }
 
 // apply puts an unpacked layer on top of what rw shows. Nothing refers to the layer afterwards: gc removes it, but

@@ -75,7 +75,7 @@ func commit(ctx context.Context, s *store.Store, rw *store.RW, fs *unionfs.FS, o
 		defer close(diffDone)
 		w.CloseWithError(fs.Diff(ctx, w, o)) // an error of the diff reaches Register as its read error
 	}()
-	chain, err := s.Register(ctx, rw.Parent, r, store.UnpackOptions{})
+	chain, err := s.Register(ctx, rw.Parent, r, store.UnpackOptions{Limits: unlimited()})
 	r.Close() // lets the diff end when Register gave up early
 	<-diffDone
 	return chain, err

@@ -71,6 +71,9 @@ var outcomes = []struct {
 	{image.ErrSize, exitCorrupt, ""},
 	{image.ErrMissing, exitCorrupt, ""},
 
+	{tarindex.ErrLimit, exitFailed, ""},
+	{image.ErrTooLarge, exitFailed, ""},
+
 	{context.Canceled, exitFailed, "interrupted; nothing half done is left behind"},
 }
 
@@ -96,6 +99,9 @@ func explain(err error) (code int, text string) {
 		return failure.Code, err.Error()
 	}
 	text = "layerfs: " + err.Error()
+	if hint := limitHint(err); hint != "" {
+		text += "\nlayerfs: " + hint
+	}
 	for _, o := range outcomes {
 		if !errors.Is(err, o.err) {
 			continue

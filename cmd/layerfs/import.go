@@ -11,7 +11,7 @@ import (
 func newImport(a *app) *cobra.Command {
 	var o image.Options
 	cmd := &cobra.Command{
-		Use:   "import [--name REF] [--platform OS/ARCH[/VARIANT]] SRC",
+		Use:   "import [--name REF] [--platform OS/ARCH[/VARIANT]] [--limit NAME=N,...] SRC",
 		Short: "Take in an image; prints its name",
 		Long: `Take in the images of SRC: a docker-archive (docker save, podman save) of any age,
 an OCI layout as directory or tar, plain or compressed, or - for standard input.
@@ -52,5 +52,6 @@ named by the digest of its config.`,
 	}
 	cmd.Flags().StringVar(&o.Name, "name", "", "name of the image, instead of its own names")
 	cmd.Flags().StringVar(&o.Platform, "platform", "", "which image of a multi-platform index (default this machine's)")
+	limitFlag(cmd, &o.Limits)
 	return cmd
 }

@@ -7,12 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/layerfs/layerfs/store"
+	"github.com/layerfs/layerfs/tarindex"
 )
 
 func newRegister(a *app) *cobra.Command {
 	var parent, expect string
+	var limits tarindex.Limits
 	cmd := &cobra.Command{
-		Use:   "register [--parent CHAINID] [--expect DIFFID] FILE|-",
+		Use:   "register [--parent CHAINID] [--expect DIFFID] [--limit NAME=N,...] FILE|-",
 		Short: "Take in one layer tar; prints its ChainID",
 		Long: `Take in one layer tar, plain or compressed with gzip, zstd, bzip2 or xz (found by
 its bytes, not by its name), as a base or on top of a parent. What is there already
@@ -49,6 +51,7 @@ is not stored again. Prints the ChainID.`,
 			chain, err := s.Register(cmd.Context(), below, r, store.UnpackOptions{
 				Expected: digest.Digest(expect),
 				Progress: bar.add,
+				Limits:   limits,
 			})
 			bar.end()
 			if err != nil {
@@ -62,5 +65,6 @@ is not stored again. Prints the ChainID.`,
 	}
 	cmd.Flags().StringVar(&parent, "parent", "", "image or ChainID that the layer goes on top of (default: it is a base)")
 	cmd.Flags().StringVar(&expect, "expect", "", "DiffID that the tar must have")
+	limitFlag(cmd, &limits)
 	return cmd
 }
