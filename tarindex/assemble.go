@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -65,6 +66,22 @@ func writeBlocks(ctx context.Context, in <-chan *block, w io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("write the layer: %w", err)
 		}
+	}
+}
+
+// hashBlocks is the stage that finds the digest.
+func hashBlocks(ctx context.Context, in <-chan *block) (digest.Digest, error) {
+	h := sha256.New()
+	for {
+		b, ok, err := receive(ctx, in)
+		if err != nil {
+			return "", err
+		}
+		if !ok {
+			return digest.NewDigest(digest.SHA256, h), nil
+		}
+		h.Write(b.data)
+		b.release()
 	}
 }
 

@@ -21,17 +21,19 @@
 // # Scan
 //
 // One goroutine reads and decompresses the stream into blocks. Others, side by
-// side: one hashes the blocks (DiffID); one parses the tar out of them, builds
-// the tree and tells which bytes are payloads; a few hash payloads and hand them
-// to the Sink, straight out of the blocks, uncopied; one writes the record and
-// hashes what it has recorded. A scan succeeds only if both hashes of the stream
-// agree, so nothing depends on the tar parser's understanding of a stream: what
-// it does not understand is recorded as it is.
+// side: one parses the tar out of them, builds the tree and tells which bytes
+// are payloads; a few hash payloads and hand them to the Sink, straight out of
+// the blocks, uncopied; one writes the record and hashes what it has recorded.
 //
-//	r ─ inlet ─┬─ blocks ─► hashBlocks ─► DiffID ═══════╗
-//	           └─ blocks ─► parser ─┬─ contents ─► storeContents ─► Sink
-//	                          │     └─ pieces ─► recorder ─► record, proof ═╝
-//	                          └─ tree
+//	r ─ inlet ─ blocks ─► parser ─┬─ contents ─► storeContents ─► Sink
+//	      │                  │    └─ pieces ──► recorder ─► record, DiffID
+//	      │                  └─ tree                │
+//	      └─ fingerprint ═══════════════════════ fingerprint
+//
+// The DiffID is the hash of what was recorded, and a scan succeeds only if that
+// has the fingerprint of what was read. So nothing depends on the tar parser's
+// understanding of a stream, nor on the stages between the two ends: what was
+// altered, lost or moved on the way is found before anything is committed.
 //
 // Blocks come from a ring of fixed size: the memory of a scan does not depend on
 // its stream, but for the tree.

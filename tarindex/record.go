@@ -2,15 +2,12 @@ package tarindex
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"hash"
 	"io"
 	"strconv"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/opencontainers/go-digest"
 	"github.com/vbatts/tar-split/tar/storage"
 )
 
@@ -33,26 +30,27 @@ type piece struct {
 // A recorder writes the record and proves it: it hashes what it has recorded,
 // the segments as written and the contents as handed to the sink.
 type recorder struct {
+	in       <-chan piece
 	out      *zstd.Encoder
 	line     []byte
 	position int
-	proof    hash.Hash
+	proof    proof
 	contents []contentRecord
 	bytes    int64 // of contents
 }
 
-func newRecorder(w io.Writer) (*recorder, error) {
+func newRecorder(in <-chan piece, w io.Writer) (*recorder, error) {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
-	return &recorder{out: z, proof: sha256.New()}, nil
+	return &recorder{in: in, out: z, proof: newProof()}, nil
 }
 
-func (r *recorder) run(ctx context.Context, in <-chan piece) error {
+func (r *recorder) run(ctx context.Context) error {
 	for {
-		p, ok, err := receive(ctx, in)
+		p, ok, err := receive(ctx, r.in)
 		if err != nil {
 			return err
 		}
@@ -76,7 +74,7 @@ func (r *recorder) run(ctx context.Context, in <-chan piece) error {
 
 func (r *recorder) chunk(ctx context.Context, p piece) error {
 	if p.part.block != nil {
-		r.proof.Write(p.part.data)
+		r.proof.add(p.part.data)
 		p.part.block.release()
 	}
 	if p.last == nil {
@@ -96,11 +94,9 @@ func (r *recorder) chunk(ctx context.Context, p piece) error {
 	return r.file(p.name, size, h)
 }
 
-func (r *recorder) digest() digest.Digest { return digest.NewDigest(digest.SHA256, r.proof) }
-
 // segment appends a line for raw bytes.
 func (r *recorder) segment(raw []byte) error {
-	r.proof.Write(raw)
+	r.proof.add(raw)
 	b := append(r.line[:0], `{"type":`...)
 	b = strconv.AppendInt(b, int64(storage.SegmentType), 10)
 	b = append(b, `,"payload":"`...)

@@ -47,46 +47,67 @@ func (l *Layer) WriteIndex(w io.Writer) error { return l.tree.write(w, l.content
 //
 // Memory is bounded whatever the stream, except for what becomes the index.
 func Scan(ctx context.Context, r io.Reader, sink Sink, rec io.Writer, o ScanOptions) (*Layer, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	limits := o.Limits.orDefault()
+	s, err := newScan(ctx, r, sink, rec, o.Limits.orDefault())
+	if err != nil {
+		return nil, err
+	}
+	return s.run()
+}
 
-	toHash, toParse := make(chan *block, ringSize), make(chan *block, ringSize)
-	pieces, contents := make(chan piece, 128), make(chan *content, 32)
-	in := newInlet(r, limits, newRing(), toHash, toParse)
-	parse := newParser(ctx, toParse, pieces, contents, limits)
-	record, err := newRecorder(rec)
+// A scan is its stages, which channels connect.
+type scan struct {
+	ctx      context.Context
+	fail     context.CancelCauseFunc
+	inlet    *inlet
+	parser   *parser
+	recorder *recorder
+	contents chan *content
+	sink     Sink
+}
+
+func newScan(ctx context.Context, r io.Reader, sink Sink, rec io.Writer, l Limits) (*scan, error) {
+	blocks, pieces, contents := make(chan *block, ringSize), make(chan piece, 128), make(chan *content, 32)
+	recorder, err := newRecorder(pieces, rec)
 	if err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
 	}
-	var diffID digest.Digest
+	ctx, fail := context.WithCancelCause(ctx)
+	return &scan{
+		ctx: ctx, fail: fail, contents: contents, sink: sink, recorder: recorder,
+		inlet:  &inlet{r: r, limits: l, ring: newRing(), out: blocks, read: newFingerprint()},
+		parser: newParser(ctx, blocks, pieces, contents, l),
+	}, nil
+}
 
+func (s *scan) run() (*Layer, error) {
+	defer s.fail(nil)
 	var stages sync.WaitGroup
 	stage := func(run func() error) {
 		stages.Go(func() {
 			if err := run(); err != nil {
-				cancel(err)
+				s.fail(err)
 			}
 		})
 	}
-	stage(func() error { return in.run(ctx) })
-	stage(func() (err error) { diffID, err = hashBlocks(ctx, toHash); return err })
-	stage(parse.run)
-	stage(func() error { return record.run(ctx, pieces) })
+	stage(func() error { return s.inlet.run(s.ctx) })
+	stage(s.parser.run)
+	stage(func() error { return s.recorder.run(s.ctx) })
 	for range runtime.GOMAXPROCS(0) + 1 {
-		stage(func() error { return storeContents(ctx, contents, sink) })
+		stage(func() error { return storeContents(s.ctx, s.contents, s.sink) })
 	}
 	stages.Wait()
-	if err := context.Cause(ctx); err != nil {
+	if err := context.Cause(s.ctx); err != nil {
 		return nil, err
 	}
-	if proof := record.digest(); proof != diffID {
-		return nil, fmt.Errorf("%w: the layer %s was recorded as %s; please report this", ErrDigest, diffID, proof)
+	in, parser, recorder := s.inlet, s.parser, s.recorder
+	diffID, err := recorder.proof.diffID(&in.read)
+	if err != nil {
+		return nil, err
 	}
 	return &Layer{
-		DiffID: diffID, Size: in.size,
-		CompressedDigest: in.in.digest(), CompressedSize: in.in.n, Compression: in.compression,
-		Entries: parse.entries, ContentBytes: record.bytes, Warnings: parse.warned(),
-		tree: parse.tree, contents: record.contents,
+		DiffID: diffID, Size: in.read.size,
+		CompressedDigest: in.in.digest(diffID), CompressedSize: in.in.n, Compression: in.compression,
+		Entries: parser.entries, ContentBytes: recorder.bytes, Warnings: parser.warned(),
+		tree: parser.tree, contents: recorder.contents,
 	}, nil
 }

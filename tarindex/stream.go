@@ -1,6 +1,7 @@
 package tarindex
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -91,36 +92,60 @@ func receive[T any](ctx context.Context, c <-chan T) (v T, ok bool, err error) {
 // An inlet reads the input stream to its very end and hands the uncompressed
 // bytes on in blocks: first stage of a scan.
 type inlet struct {
-	in     meter
+	r      io.Reader
 	limits Limits
 	ring   chan *block
-	out    []chan<- *block // every block goes to all of them
+	out    chan<- *block
 
+	in          meter
 	compression Compression
-	size        int64
+	read        fingerprint // of the uncompressed bytes
 }
 
-// A meter counts and hashes what is read through it.
+// A meter counts and hashes what is read through it. An uncompressed stream is
+// not hashed here: its digest is the DiffID.
 type meter struct {
 	r    io.Reader
-	hash hash.Hash
+	hash hash.Hash // nil: none
 	n    int64
+}
+
+func newMeter(r io.Reader) (meter, error) {
+	// A buffer of this size hands longer reads through, so nothing is copied.
+	in := bufio.NewReaderSize(r, 16)
+	head, err := in.Peek(magicMax)
+	if err != nil && err != io.EOF {
+		return meter{}, fmt.Errorf("read the layer: %w", err)
+	}
+	m := meter{r: in}
+	if detect(head) != None {
+		m.hash = sha256.New()
+	}
+	return m, nil
 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
-	m.hash.Write(p[:n])
+	if m.hash != nil {
+		m.hash.Write(p[:n])
+	}
 	m.n += int64(n)
 	return n, err
 }
 
-func (m *meter) digest() digest.Digest { return digest.NewDigest(digest.SHA256, m.hash) }
-
-func newInlet(r io.Reader, l Limits, ring chan *block, out ...chan<- *block) *inlet {
-	return &inlet{in: meter{r: r, hash: sha256.New()}, limits: l, ring: ring, out: out}
+// digest returns the digest of a stream whose uncompressed bytes have the given
+// one.
+func (m *meter) digest(plain digest.Digest) digest.Digest {
+	if m.hash == nil {
+		return plain
+	}
+	return digest.NewDigest(digest.SHA256, m.hash)
 }
 
-func (s *inlet) run(ctx context.Context) error {
+func (s *inlet) run(ctx context.Context) (err error) {
+	if s.in, err = newMeter(s.r); err != nil {
+		return err
+	}
 	plain, compression, err := Decompress(&s.in, s.limits)
 	if err != nil {
 		return err
@@ -134,21 +159,17 @@ func (s *inlet) run(ctx context.Context) error {
 		}
 		n, err := readFull(plain, b.data[:blockSize])
 		b.data = b.data[:n]
-		s.size += int64(n)
-		b.refs.Store(int32(len(s.out)))
-		for _, c := range s.out {
-			if err := send(ctx, c, b); err != nil {
-				return err
-			}
+		s.read.add(b.data)
+		b.refs.Store(1)
+		if err := send(ctx, s.out, b); err != nil {
+			return err
 		}
 		if errors.Is(err, io.EOF) {
 			// What a decompressor leaves unread belongs to the stream's digest.
 			if _, err := io.Copy(io.Discard, &s.in); err != nil {
 				return fmt.Errorf("read the layer: %w", err)
 			}
-			for _, c := range s.out {
-				close(c)
-			}
+			close(s.out)
 			return nil
 		}
 		if err != nil {
@@ -170,20 +191,4 @@ func readFull(r io.Reader, p []byte) (n int, err error) {
 		err = nil // it comes again
 	}
 	return n, err
-}
-
-// hashBlocks is the stage that finds the DiffID.
-func hashBlocks(ctx context.Context, in <-chan *block) (digest.Digest, error) {
-	h := sha256.New()
-	for {
-		b, ok, err := receive(ctx, in)
-		if err != nil {
-			return "", err
-		}
-		if !ok {
-			return digest.NewDigest(digest.SHA256, h), nil
-		}
-		h.Write(b.data)
-		b.release()
-	}
 }

@@ -36,7 +36,10 @@ var errHeaders = errors.New("too many headers")
 
 const tarBlock = 512
 
-func isZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
+var zeros [tarBlock]byte
+
+// isZero is for at most one block.
+func isZero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
 
 // rawMax is the size of a raw segment from which on it is passed on, in the
 // middle of whatever it is.
