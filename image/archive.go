@@ -33,6 +33,13 @@ func readArchiveManifest(src source) ([]archiveEntry, error) {
 	if len(entries) > maxManifests {
 		return nil, fmt.Errorf("%w: %s lists %d images", ErrTooLarge, archiveManifest, len(entries))
 	}
+	names := 0
+	for _, e := range entries {
+		names += len(e.RepoTags)
+	}
+	if names > maxNames {
+		return nil, fmt.Errorf("%w: %s gives %d names, the limit is %d", ErrTooLarge, archiveManifest, names, maxNames)
+	}
 	return entries, nil
 }
 
@@ -119,6 +126,7 @@ func addArchiveNames(src source, images []found) error {
 				}
 				images[i].names = addName(images[i].names, name)
 			}
+			break // others of this config become one with it
 		}
 	}
 	return nil

@@ -9,7 +9,10 @@ import (
 )
 
 // dirSource is a directory on disk. os.Root keeps every name and every link inside it.
-type dirSource struct{ root *os.Root }
+type dirSource struct {
+	root *os.Root
+	budget
+}
 
 type dirFile struct {
 	*os.File
@@ -23,7 +26,7 @@ func openDir(path string) (*dirSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &dirSource{root}, nil
+	return &dirSource{root, maxDocuments}, nil
 }
 
 func (s *dirSource) open(name string) (file, error) {

@@ -12,6 +12,7 @@ import (
 type memory struct {
 	documents map[string][]byte
 	blob      []byte
+	*budget
 }
 
 type memoryFile struct{ *bytes.Reader }
@@ -55,7 +56,8 @@ func FuzzResolve(f *testing.F) {
 	f.Add([]byte(nil), []byte(nil), []byte(`{"a":{"1":"`+hexOf(sha(nil))+`"}}`), []byte(`{"id":"`+hexOf(sha(nil))+`"}`))
 	f.Add([]byte(`{"manifests":null}`), []byte(`[]`), []byte(`{}`), []byte(`{}`))
 	f.Fuzz(func(t *testing.T, index, archive, repositories, blob []byte) {
-		m := memory{documents: map[string][]byte{"oci-layout": nil}, blob: blob}
+		all := budget(maxDocuments)
+		m := memory{documents: map[string][]byte{"oci-layout": nil}, blob: blob, budget: &all}
 		for name, data := range map[string][]byte{"index.json": index, "manifest.json": archive, "repositories": repositories} {
 			m.documents[name] = data
 			if len(data) == 0 {

@@ -108,6 +108,13 @@ func namedTops(src source) ([]legacyTop, error) {
 	if err := decode(data, legacyRepositories, &repositories); err != nil {
 		return nil, err
 	}
+	names := 0
+	for _, tags := range repositories {
+		names += len(tags)
+	}
+	if names > maxNames {
+		return nil, fmt.Errorf("%w: %s gives %d names, the limit is %d", ErrTooLarge, legacyRepositories, names, maxNames)
+	}
 	byID := make(map[string]int)
 	var tops []legacyTop
 	for _, repo := range slices.Sorted(maps.Keys(repositories)) {

@@ -146,8 +146,29 @@ func (l *layerBlob) locate(src source) error {
 
 // decode reads one JSON document.
 func decode(data []byte, what string, into any) error {
+	if n := countValues(data); n > maxValues {
+		return fmt.Errorf("%w: %s has %d values, the limit for a JSON document is %d; this is not an image that any tool made", ErrTooLarge, what, n, maxValues)
+	}
 	if err := json.Unmarshal(data, into); err != nil {
 		return fmt.Errorf("%w: %s: %w; get the image again", ErrJSON, what, err)
 	}
 	return nil
+}
+
+// countValues tells how many values the lists and objects of a JSON document have beyond the first of each, without making
+// them.
+func countValues(data []byte) int {
+	n := 0
+	inString := false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			inString = !inString
+		case c == '\\' && inString:
+			i++
+		case c == ',' && !inString:
+			n++
+		}
+	}
+	return n
 }

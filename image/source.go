@@ -16,6 +16,8 @@ type source interface {
 	open(name string) (file, error)
 	// glob returns the names that match a pattern as path.Match reads it, in no order.
 	glob(pattern string) ([]string, error)
+	// spend takes n bytes from what may be read into memory in all; false when there is not so much left.
+	spend(n int64) bool
 	// hint is appended to messages about missing files; empty when there is nothing to add.
 	hint() string
 	Close() error
@@ -27,13 +29,26 @@ type file interface {
 	Size() int64
 }
 
-// limits of what is read into memory. Real manifests are a few KiB, registries refuse those above 4 MiB.
+// limits of what is read into memory. Real manifests are a few KiB, registries refuse those above 4 MiB. They are not
+// options: no tool makes an image that comes near them.
 const (
-	maxJSON    = 8 << 20
-	maxMembers = 1 << 20 // files in one source
-	maxLayers  = 4096    // of one image; Docker's own limit is 127
-	maxHops    = 40      // links on the way to one file, as the kernel's MAXSYMLINKS
+	maxJSON      = 8 << 20
+	maxDocuments = 64 << 20  // bytes of all JSON documents of one source; one that is read again counts again
+	maxValues    = 128 << 10 // in one JSON document: `{}` in a list takes 3 bytes there and 50 times as many in memory
+	maxNames     = 10000     // of all images of one list
+	maxMembers   = 256 << 10 // files in one archive
+	maxPaths     = 32 << 20  // bytes of their names and of the targets of links
+	maxLayers    = 4096      // of one image; Docker's own limit is 127
+	maxHops      = 40        // links on the way to one file, as the kernel's MAXSYMLINKS
 )
+
+// A budget is what may still be read of the documents of a source.
+type budget int64
+
+func (b *budget) spend(n int64) bool {
+	*b -= budget(n)
+	return *b >= 0
+}
 
 // has tells whether src has something called name. What is there and cannot be opened counts: reading it will say why.
 func has(src source, name string) bool {
@@ -66,6 +81,10 @@ func readMember(src source, what, name string) ([]byte, error) {
 	if f.Size() > maxJSON {
 		return nil, fmt.Errorf("%w: %s (%s) has %d bytes, the limit for a JSON document is %d; this is not an image that any tool made",
 			ErrTooLarge, what, name, f.Size(), maxJSON)
+	}
+	if !src.spend(f.Size()) {
+		return nil, fmt.Errorf("%w: with %s (%s), the image's JSON documents have more than %d bytes together; this is not an image that any tool made",
+			ErrTooLarge, what, name, maxDocuments)
 	}
 	data := make([]byte, f.Size())
 	if _, err := io.ReadFull(f, data); err != nil {

@@ -21,6 +21,7 @@ type tarSource struct {
 	f       *os.File
 	members map[string]member
 	unended bool // no end-of-archive mark: files may be missing at the end
+	budget
 }
 
 type member struct {
@@ -32,9 +33,10 @@ type member struct {
 
 // indexTar reads all headers of f. On success f belongs to the source and is closed with it.
 func indexTar(f *os.File) (*tarSource, error) {
-	s := &tarSource{f: f, members: make(map[string]member)}
+	s := &tarSource{f: f, members: make(map[string]member), budget: maxDocuments}
 	tr := tar.NewReader(f)
 	var end int64 // of the last member with its padding
+	var paths int // bytes
 	for {
 		hdr, err := tr.Next()
 		if err == io.EOF {
@@ -57,7 +59,11 @@ func indexTar(f *os.File) (*tarSource, error) {
 			end += (m.size + 511) &^ 511
 		}
 		// Of several members of one name the last is what extraction would leave.
-		s.members[clean(hdr.Name)] = m
+		name := clean(hdr.Name)
+		if paths += len(name) + len(m.target); paths > maxPaths {
+			return nil, fmt.Errorf("%w: the names of the files in the archive have more than %d bytes; this is not an image that any tool made", ErrTooLarge, maxPaths)
+		}
+		s.members[name] = m
 	}
 	if len(s.members) == 0 {
 		return nil, fmt.Errorf("%w: it is empty", ErrNotArchive)
