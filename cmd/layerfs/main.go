@@ -30,5 +30,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
+	if cmd, _, err := root.Find(args); err == nil {
+		defer profile(cmd.Name(), errw)()
+	}
 	return report(errw, root.ExecuteContext(ctx))
 }
