@@ -38,6 +38,7 @@ type sample struct {
 	ClientCPU float64 `json:"clientCPUSeconds,omitempty"` // of those who use the mount
 	Peak      int64   `json:"peakBytes,omitempty"`        // resident memory: the daemon's or command's highest
 	Resident  int64   `json:"residentBytes,omitempty"`    // resident memory at the end
+	Written   int64   `json:"writtenBytes,omitempty"`     // what a command and its children gave the kernel to write
 	Count     int64   `json:"count,omitempty"`            // entries or bytes; the same for all sides
 }
 
@@ -53,12 +54,6 @@ var (
 	microsPerFile = unit{"us/file", func(s sample) float64 { return s.Seconds * 1e6 / float64(max(s.Count, 1)) }}
 	megabytes     = unit{"MB", func(s sample) float64 { return float64(s.Resident) / 1e6 }}
 )
-
-// A goal is a ratio that layerfs is to keep within.
-type goal struct {
-	phase, side string
-	most        float64
-}
 
 // key names a cell of a contest.
 type key struct{ phase, side string }
@@ -94,9 +89,9 @@ func (o *outcome) median(phase, side string) (value float64, ok bool) {
 	return median(o.values(phase, side, o.contest.unit.of))
 }
 
-// ratio is the median of a/b over the rounds.
-func (o *outcome) ratio(phase, a, b string) (value float64, ok bool) {
-	over, under := o.values(phase, a, o.contest.unit.of), o.values(phase, b, o.contest.unit.of)
+// ratio is the median of a/b over the rounds that both have made.
+func (o *outcome) ratio(of func(sample) float64, phase, a, b string) (value float64, ok bool) {
+	over, under := o.values(phase, a, of), o.values(phase, b, of)
 	n := min(len(over), len(under))
 	ratios := make([]float64, 0, n)
 	for i := range n {
@@ -201,23 +196,22 @@ func (b *bench) contend(ctx context.Context, c *contest, share time.Duration) (*
 	for _, e := range entrants {
 		o.sides = append(o.sides, e.side)
 	}
-	start := time.Now()
-	for round := range b.rounds {
-		if spent := time.Since(start); round > 0 && spent+spent/time.Duration(round) > share {
-			break
-		}
+	p := newPace(len(entrants), b.rounds, share)
+	for round := 0; p.next(); round++ {
 		for _, i := range order(len(entrants), round) {
-			e := entrants[i]
-			if !slices.Contains(o.sides, e.side) {
+			if p.stopped[i] {
 				continue
 			}
+			e, start := entrants[i], time.Now()
 			passes, err := e.run(ctx)
+			p.took(i, time.Since(start))
 			switch {
 			case ctx.Err() != nil:
 				return nil, ctx.Err()
 			case err != nil && e.side == us:
 				return nil, err
 			case err != nil:
+				p.stop(i)
 				o.drop(e.side)
 				b.report.note("%s: %s: %s is left out: %v", c.table, c.work, e.side, err)
 			default:

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -25,6 +26,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 )
 
 // An image is an input, in all the forms that the sides want it in.
@@ -35,6 +37,8 @@ type image struct {
 	files  []string        // regular files of the whole tree, sorted
 	dirs   []string        // directories of the whole tree, sorted
 	bytes  int64           // of the layers
+
+	changed []int64 // of a rebuilt image: sizes of the files that its elder has not
 
 	lowers string // folder of unpacked layers "0" (lowest), "1", ...; "" before unpack
 	bare   string // all layers unpacked over each other
@@ -70,6 +74,10 @@ func (b *bench) makeImage(ctx context.Context, name string, layers [][]file, cha
 		im.layers = append(im.layers, d)
 		im.bytes += d.Size
 		for _, f := range layer {
+			if hidden, ok := strings.CutPrefix(path.Base(f.path), whiteout); ok {
+				delete(files, path.Join(path.Dir(f.path), hidden))
+				continue
+			}
 			if f.open != nil {
 				files[f.path] = true
 			}
@@ -84,7 +92,8 @@ func (b *bench) makeImage(ctx context.Context, name string, layers [][]file, cha
 
 func sortedKeys[V any](set map[string]V) []string { return slices.Sorted(maps.Keys(set)) }
 
-// writeTar writes one layer as builders do: sorted, every directory before what is in it.
+// writeTar writes one layer as builders do: sorted, every directory before what is in it. Files are up to a year older than
+// the directories.
 func writeTar(w io.Writer, layer []file, mtime time.Time) error {
 	slices.SortFunc(layer, func(a, b file) int { return cmp.Compare(a.path, b.path) })
 	tw := tar.NewWriter(w)
@@ -102,7 +111,8 @@ func writeTar(w io.Writer, layer []file, mtime time.Time) error {
 		if err := makeDirs(path.Dir(f.path)); err != nil {
 			return err
 		}
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: f.path, Mode: int64(f.mode.Perm()), Size: f.size, ModTime: mtime}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: f.path, Mode: int64(f.mode.Perm()), Size: f.size}
+		h.ModTime = mtime.Add(-time.Duration(scatter(f.path, 365*24*3600)) * time.Second)
 		if f.mode&fs.ModeSymlink != 0 {
 			h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, f.link, 0
 		}
@@ -129,19 +139,24 @@ func (im *image) compressed(ctx context.Context, kind string) (layout string, bl
 	if err := makeLayout(layout); err != nil {
 		return "", nil, err
 	}
-	var layers []v1.Descriptor
+	layers := make([]v1.Descriptor, len(im.layers))
+	blobs = make([]string, len(im.layers))
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(runtime.NumCPU())
 	for i := range im.layers {
-		if err := ctx.Err(); err != nil {
-			return "", nil, err
-		}
-		d, err := addBlob(layout, v1.MediaTypeImageLayer+"+"+kind, func(w io.Writer) error {
-			return compressTo(w, kind, im.tar(i))
+		work.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			d, err := addBlob(layout, v1.MediaTypeImageLayer+"+"+kind, func(w io.Writer) error {
+				return compressTo(w, kind, im.tar(i))
+			})
+			layers[i], blobs[i] = d, blobPath(layout, d.Digest)
+			return err
 		})
-		if err != nil {
-			return "", nil, err
-		}
-		layers = append(layers, d)
-		blobs = append(blobs, blobPath(layout, d.Digest))
+	}
+	if err := work.Wait(); err != nil {
+		return "", nil, err
 	}
 	return layout, blobs, writeIndex(layout, im, layers)
 }

@@ -29,28 +29,61 @@ func (b *bench) input(ctx context.Context, name string, tree func() ([][]file, e
 		return nil, err
 	}
 	b.logf("      input %s: %d files, %d layers, %d MB", name, len(im.files), len(im.layers), im.bytes/1e6)
-	b.report.Inputs = append(b.report.Inputs, inputInfo{name, len(im.files), len(im.layers), im.bytes})
+	b.report.Inputs = append(b.report.Inputs, inputInfo{name, len(im.files), len(im.layers), im.bytes, 0})
 	b.inputs[name] = im
 	return im, nil
 }
 
-func (b *bench) debian(ctx context.Context) (*image, error) {
-	return b.input(ctx, "debian", func() ([][]file, error) { return debianLike(ctx, b.files, b.fileLimit) }, built)
+// host lists the files of this machine that images are made of, once.
+func (b *bench) host(ctx context.Context) (map[string][]file, error) {
+	var err error
+	if b.hostTree == nil {
+		b.hostTree, err = hostFiles(ctx, b.fileLimit)
+	}
+	return b.hostTree, err
 }
 
-// debianRebuilt is the same image with one file in 1,000 changed and every header new.
-func (b *bench) debianRebuilt(ctx context.Context) (*image, error) {
-	return b.input(ctx, "debian-rebuilt", func() ([][]file, error) {
-		layers, err := debianLike(ctx, b.files, b.fileLimit)
+func (b *bench) debian(ctx context.Context) (*image, error) {
+	return b.input(ctx, "debian", func() ([][]file, error) {
+		host, err := b.host(ctx)
+		return debianLike(host, b.files), err
+	}, built)
+}
+
+func (b *bench) python(ctx context.Context) (*image, error) {
+	return b.input(ctx, "python", func() ([][]file, error) {
+		host, err := b.host(ctx)
+		return dockerfile(host, pythonStages, b.files, b.fileLimit), err
+	}, built)
+}
+
+// pythonRebuilt is the same image with one file in 1,000 changed and every header new.
+func (b *bench) pythonRebuilt(ctx context.Context) (*image, error) {
+	var changed []int64
+	im, err := b.input(ctx, "python-rebuilt", func() ([][]file, error) {
+		host, err := b.host(ctx)
+		layers := dockerfile(host, pythonStages, b.files, b.fileLimit)
 		for _, layer := range layers {
 			for i, f := range layer {
-				if f.open != nil && scatter("rebuilt "+f.path, 1000) == 0 {
+				if f.size > 0 && scatter("rebuilt "+f.path, 1000) == 0 {
 					layer[i] = edited(f)
+					changed = append(changed, layer[i].size)
 				}
 			}
 		}
 		return layers, err
 	}, rebuilt)
+	if err == nil && changed != nil {
+		im.changed = changed
+	}
+	return im, err
+}
+
+func (b *bench) node(ctx context.Context) (*image, error) {
+	return b.input(ctx, "node", func() ([][]file, error) {
+		host, err := b.host(ctx)
+		return nodeLike(host, b.small, b.fileLimit), err
+	}, built)
 }
 
 func (b *bench) smallTree(ctx context.Context) (*image, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"syscall"
 	"time"
@@ -54,6 +55,7 @@ type options struct {
 	json    string         // file for the figures
 	parent  string         // folder that the run makes its own folder in
 	layerfs string         // the program under test
+	profile string         // folder for CPU profiles of layerfs; "" = none
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -68,10 +70,19 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.json, "json", "", "also write the figures to `FILE`")
 	flags.StringVar(&o.parent, "dir", "", "make all files in a new folder in `DIR` (default: $TMPDIR, else /var/tmp)")
 	flags.StringVar(&o.layerfs, "layerfs", "", "program to measure (default: $LAYERFS_BIN, bin/layerfs, $PATH)")
+	flags.StringVar(&o.profile, "profile", "", "write a CPU profile of every run of layerfs to `DIR`")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	var err error
+	if o.profile != "" {
+		if o.profile, err = filepath.Abs(o.profile); err == nil {
+			err = os.MkdirAll(o.profile, 0o755)
+		}
+		if err != nil {
+			return o, fmt.Errorf("-profile: %w", err)
+		}
+	}
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q; -h lists the options", flags.Arg(0))
@@ -118,7 +129,7 @@ var (
 		big: 2 << 20, huge: 4 << 20, ops: 50, changed: 20, disk: 256 << 20,
 	}
 	quickSize = size{
-		mode: "quick", rounds: 3, budget: 4 * time.Minute,
+		mode: "quick", rounds: 5, budget: 4 * time.Minute,
 		files: 10_000, fileLimit: 4 << 20, small: 30_000, chains: []int{1, 8, 32, 128, 400}, chainFiles: 1000,
 		big: 256 << 20, huge: 512 << 20, ops: 2500, changed: 1000, disk: 6 << 30,
 	}

@@ -217,10 +217,10 @@ func TestRatio(t *testing.T) {
 		o.add(us, []pass{{"", sample{Seconds: load}}})
 		o.add(fuseOverlay, []pass{{"", sample{Seconds: 4 * load}}})
 	}
-	if got, ok := o.ratio("", us, fuseOverlay); got != 0.25 || !ok {
+	if got, ok := o.ratio(seconds.of, "", us, fuseOverlay); got != 0.25 || !ok {
 		t.Errorf("ratio %v, %v, want 0.25", got, ok)
 	}
-	if _, ok := o.ratio("", us, bareFiles); ok {
+	if _, ok := o.ratio(seconds.of, "", us, bareFiles); ok {
 		t.Error("there is a ratio to a side that did not take part")
 	}
 }

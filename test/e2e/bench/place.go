@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +36,7 @@ type bench struct {
 	sides         []side // that mount
 	podman        *podman
 	inputs        map[string]*image
+	hostTree      map[string][]file // files of /usr by directory
 
 	mu     sync.Mutex
 	mounts []*mount // alive, newest last
@@ -87,6 +87,9 @@ func newBench(o options, log io.Writer) (*bench, error) {
 		"PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C", "TZ=UTC",
 		"HOME=" + b.path("home"), "XDG_RUNTIME_DIR=" + b.path("run"), "TMPDIR=" + b.path("tmp"),
 		"CONTAINERS_CONF=" + b.path("home", "containers.conf"),
+	}
+	if b.profile != "" {
+		b.env = append(b.env, "LAYERFS_CPUPROFILE="+b.profile) // the peers do not know it
 	}
 	return b, nil
 }
@@ -224,18 +227,4 @@ func (b *bench) detach(target string) error {
 	}
 	_, err := b.do(context.Background(), "fusermount3", "-u", "-z", target)
 	return err
-}
-
-// removeAll removes also what has modes that forbid it.
-func removeAll(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			return os.Chmod(path, 0o700)
-		}
-		return err
-	})
-	return errors.Join(os.RemoveAll(dir), err)
 }

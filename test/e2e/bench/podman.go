@@ -22,6 +22,7 @@ const (
 type podman struct {
 	b      *bench
 	stores []string // folders with storage
+	driver string   // how it stores layers
 }
 
 // findPodman tries podman out: without subordinate ids, say, it is installed and useless.
@@ -54,7 +55,10 @@ func (b *bench) findPodman(ctx context.Context) error {
 		b.podman = nil
 		return err
 	}
-	return p.remove(dir)
+	// Where a mount program does the work, its CPU is not the command's: the report shall show it.
+	p.driver, err = p.do(ctx, dir, nil, "info", "--format",
+		`storage {{.Store.GraphDriverName}}, native diff {{index .Store.GraphStatus "Native Overlay Diff"}}, options {{.Store.GraphOptions}}`)
+	return errors.Join(err, p.remove(dir))
 }
 
 // has tells whether a peer is installed; if not, a note does.

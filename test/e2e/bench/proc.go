@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -78,7 +79,8 @@ func clientCPU() float64 {
 	return total.Seconds()
 }
 
-// timed runs a command to its end and measures it with all its children.
+// timed runs a command to its end and measures it with its children, as far as those that started them have waited for
+// them.
 func timed(cmd *exec.Cmd) (sample, error) {
 	var s sample
 	err := finish(cmd, func() error {
@@ -97,6 +99,9 @@ func timed(cmd *exec.Cmd) (sample, error) {
 			s.Peak = 0 // too short to have seen its highest
 		}
 		s.CPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			s.Written = usage.Oublock * 512 // getrusage(2); pages made dirty, whether or not they have gone to disk yet
+		}
 		return err
 	})
 	return s, err

@@ -47,7 +47,7 @@ func (b *bench) readContests() []*contest {
 		}
 		for phase, most := range map[string]float64{"cold": r.cold, "warm": r.warm} {
 			if most > 0 {
-				c.goals = append(c.goals, goal{phase, fuseOverlay, most})
+				c.goals = append(c.goals, faster(phase, fuseOverlay, most))
 			}
 		}
 		contests = append(contests, c)
@@ -56,7 +56,7 @@ func (b *bench) readContests() []*contest {
 	for _, r := range tree {
 		c := add(r, b.debian)
 		if r.name == "open + read + close" {
-			c.goals = append(c.goals, goal{"warm", bareFiles, 1.2})
+			c.goals = append(c.goals, faster("warm", bareFiles, 1.2))
 		}
 	}
 	for _, r := range big {

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // A file is one name of a layer: a regular file or a symlink.
@@ -33,12 +35,50 @@ func scatter(name string, n int) int {
 	return int(h.Sum32() % uint32(n))
 }
 
+// seed is a name as the start of a random generator.
+func seed(name string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return h.Sum64()
+}
+
 const debianLayers = 10
 
-// debianLike takes about want files out of the machine's /usr and deals them out to 10 layers, as an image has
-// them: whole directories, so that files keep their neighbours; most of a directory in one layer, some of it in
-// others; a few files replaced by a later layer.
-func debianLike(ctx context.Context, want int, limit int64) ([][]file, error) {
+// debianLike takes about want files out of the machine's /usr and deals them out to 10 layers, for mounts: whole
+// directories, so that files keep their neighbours; most of a directory in one layer, some of it in others, so that
+// directories have to be merged; a few files replaced by a later layer.
+func debianLike(host map[string][]file, want int) [][]file {
+	layers := make([][]file, debianLayers)
+	for _, dir := range shuffledDirs(host) {
+		if want <= 0 {
+			break
+		}
+		files := host[dir]
+		want -= len(files)
+		home := scatter(dir, debianLayers)
+		for _, f := range files {
+			at := home
+			if scatter(f.path, 10) == 0 {
+				at = scatter("move "+f.path, debianLayers)
+			}
+			layers[at] = append(layers[at], f)
+			if at > 0 && f.open != nil && scatter("old "+f.path, 30) == 0 {
+				layers[at-1] = append(layers[at-1], edited(f))
+			}
+		}
+	}
+	return layers
+}
+
+// shuffledDirs are the directories in an order that has nothing to do with their names, always the same.
+func shuffledDirs(host map[string][]file) []string {
+	dirs := sortedKeys(host)
+	slices.SortStableFunc(dirs, func(a, b string) int { return scatter("pick "+a, 1<<30) - scatter("pick "+b, 1<<30) })
+	return dirs
+}
+
+// hostFiles lists the machine's /usr by directory, without files of more than limit bytes.
+func hostFiles(ctx context.Context, limit int64) (map[string][]file, error) {
 	perDir := make(map[string][]file)
 	err := filepath.WalkDir("/usr", func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -63,28 +103,7 @@ func debianLike(ctx context.Context, want int, limit int64) ([][]file, error) {
 	if len(perDir) == 0 {
 		return nil, errors.New("/usr has no readable files")
 	}
-	dirs := sortedKeys(perDir)
-	slices.SortStableFunc(dirs, func(a, b string) int { return scatter("pick "+a, 1<<30) - scatter("pick "+b, 1<<30) })
-	layers := make([][]file, debianLayers)
-	for _, dir := range dirs {
-		if want <= 0 {
-			break
-		}
-		files := perDir[dir]
-		want -= len(files)
-		home := scatter(dir, debianLayers)
-		for _, f := range files {
-			at := home
-			if scatter(f.path, 10) == 0 {
-				at = scatter("move "+f.path, debianLayers)
-			}
-			layers[at] = append(layers[at], f)
-			if at > 0 && f.open != nil && scatter("old "+f.path, 30) == 0 {
-				layers[at-1] = append(layers[at-1], edited(f))
-			}
-		}
-	}
-	return layers, nil
+	return perDir, nil
 }
 
 // hostFile describes a file of this machine; ok is false if it is too big or not readable by this user.
@@ -99,11 +118,9 @@ func hostFile(name string, d fs.DirEntry, limit int64) (f file, ok bool) {
 		f.link, err = os.Readlink(name)
 		return f, err == nil
 	}
-	opened, err := os.Open(name)
-	if err != nil {
+	if unix.Access(name, unix.R_OK) != nil {
 		return f, false
 	}
-	opened.Close()
 	f.size = info.Size()
 	f.open = func() (io.Reader, error) {
 		data, err := os.ReadFile(name)
