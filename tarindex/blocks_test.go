@@ -26,6 +26,7 @@ type ent struct {
 	format     string   // "" ustar, "gnu", "v7", "star"
 	raw        func(header []byte)
 	noPadding  bool
+	signedSum  bool // as writers on machines with a signed char did it
 }
 
 const nul = 0xff // stands for type flag NUL
@@ -80,6 +81,15 @@ func (e ent) bytes() []byte {
 		e.raw(b)
 	}
 	checksum(b)
+	if e.signedSum {
+		sum := 0
+		for i, c := range b {
+			if i < 148 || i >= 156 {
+				sum += int(int8(c))
+			}
+		}
+		copy(b[148:156], fmt.Sprintf("%06o\x00 ", sum+8*' '))
+	}
 	out = append(out, b...)
 	out = append(out, e.body...)
 	if !e.noPadding {
@@ -194,6 +204,10 @@ func (m *memory) text(h Hash) string {
 	if !ok {
 		return "MISSING " + h.String()
 	}
+	return shorten(data)
+}
+
+func shorten(data []byte) string {
 	if len(data) > 40 {
 		return fmt.Sprintf("%.20s...%d", data, len(data))
 	}

@@ -2,8 +2,10 @@ package tarindex
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -36,3 +38,6 @@ func runIn(t testing.TB, dir, name string, args ...string) []byte {
 	}
 	return out
 }
+
+// linksOf is the number of names of a file of the host.
+func linksOf(st fs.FileInfo) int { return int(st.Sys().(*syscall.Stat_t).Nlink) }

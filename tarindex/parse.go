@@ -101,10 +101,8 @@ func (p *parser) explain(err error) error {
 		return fmt.Errorf("%w: one extended header of more than 1 MiB before byte %d, after entry %d; no option raises this", ErrLimit, p.tape.offset, p.entries)
 	case errors.Is(err, io.ErrUnexpectedEOF) && (p.entries > 0 || p.tape.offset >= tarBlock):
 		return fmt.Errorf("%w: the stream ends at byte %d, in the middle of entry %d", ErrTruncated, p.tape.offset, p.entries+1)
-	case p.entries > 0:
-		return fmt.Errorf("%w: no valid header before byte %d, after entry %d: %w", ErrNotTar, p.tape.offset, p.entries, err)
 	default:
-		return fmt.Errorf("%w: it does not begin with a valid header: %w", ErrNotTar, err)
+		return p.notTar(err)
 	}
 }
 
@@ -125,6 +123,9 @@ func (p *parser) entry(hdr *tar.Header) error {
 			return p.explain(err)
 		}
 	}
+	if unknownSparse(hdr) {
+		p.warn(hdr, "claims to be sparse, but not in a form that is known; its bytes are shown as they are stored")
+	}
 	err := p.place(hdr, kind, number)
 	var problem nameError
 	if errors.As(err, &problem) {
@@ -141,7 +142,7 @@ func (p *parser) entry(hdr *tar.Header) error {
 // that nobody knows are regular files, as POSIX wants it and GNU tar does.
 func kindOf(hdr *tar.Header) uint32 {
 	switch hdr.Typeflag {
-	case tar.TypeXGlobalHeader, 'V', 'M', 'N':
+	case tar.TypeXGlobalHeader, 'V', 'M', 'N', 'X':
 		return 0
 	case tar.TypeDir, 'D':
 		return ModeDir
@@ -238,15 +239,41 @@ func (p *parser) sparsePayload(hdr *tar.Header) error {
 		b.refs.Store(1)
 		n, err := io.ReadFull(p.tar, b.data[:min(left, blockSize)])
 		if err != nil {
-			return p.explain(err)
+			return p.badSparse(err)
 		}
 		left -= int64(n)
 		if err := send(p.ctx, c.more, chunk{data: b.data[:n], block: b}); err != nil {
 			return err
 		}
 	}
+	if _, err := p.tar.Read(make([]byte, 1)); err != io.EOF {
+		return p.badSparse(err)
+	}
 	close(c.more)
 	return send(p.ctx, p.pieces, piece{last: c, store: true})
+}
+
+// badSparse explains why the bytes of a sparse file cannot be read.
+func (p *parser) badSparse(err error) error {
+	if p.tape.err != nil || errors.Is(err, io.ErrUnexpectedEOF) {
+		return p.explain(err)
+	}
+	return fmt.Errorf("%w: its sparse map and its payload do not fit: %w", ErrNotTar, err)
+}
+
+// unknownSparse reports whether an entry claims to be sparse in a way that the
+// tar library does not know.
+func unknownSparse(hdr *tar.Header) bool {
+	major, minor := hdr.PAXRecords["GNU.sparse.major"], hdr.PAXRecords["GNU.sparse.minor"]
+	switch {
+	case hdr.Typeflag == tar.TypeGNUSparse || !sparse(hdr):
+		return false
+	case major == "" && minor == "":
+		return hdr.PAXRecords["GNU.sparse.map"] == ""
+	default:
+		version := major + "." + minor
+		return version != "0.0" && version != "0.1" && version != "1.0"
+	}
 }
 
 // attributes returns the inode that a header describes.

@@ -29,6 +29,9 @@ func (p *parser) place(hdr *tar.Header, kind uint32, content int32) error {
 		return p.placeRoot(hdr, kind)
 	}
 	parents, name := path[:len(path)-1], path[len(path)-1]
+	if len(parents) > 0 && strings.HasPrefix(parents[0], whiteoutMeta) {
+		p.warn(hdr, "is in a directory of AUFS' own, which is not shown") // but links lead there
+	}
 	if strings.HasPrefix(name, whiteoutPrefix) {
 		return p.placeWhiteout(parents, name)
 	}

@@ -96,8 +96,16 @@ func (t *tape) Read(p []byte) (int, error) {
 		t.err = errHeaders
 		return 0, t.err
 	}
+	if err := t.keep(t.advance(n)); err != nil {
+		return n, err
+	}
+	if n < len(p) && len(p) == tarBlock && isZero(p[:n]) && t.fill() == io.EOF {
+		// The last block of zeros is cut off: that is how some archives end.
+		clear(p[n:])
+		n = tarBlock
+	}
 	t.blank[0], t.blank[1] = t.blank[1], n == tarBlock && isZero(p[:n])
-	return n, t.keep(t.advance(n))
+	return n, nil
 }
 
 func (t *tape) advance(n int) []byte {

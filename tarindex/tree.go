@@ -350,6 +350,9 @@ func (t *tree) write(w io.Writer, contents []contentRecord) error {
 		d := numbers[dir]
 		names = names[:0]
 		for k := t.nodes[dir].first; k != none; k = t.entries[k].next {
+			if dir == int32(Root) && strings.HasPrefix(t.entries[k].name, whiteoutMeta) {
+				continue // a directory of AUFS' own
+			}
 			names = append(names, &t.entries[k])
 		}
 		slices.SortFunc(names, func(a, b *entry) int { return strings.Compare(a.name, b.name) })
