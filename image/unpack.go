@@ -89,39 +89,11 @@ func (u *unpacker) known(diffID digest.Digest) (bool, error) {
 	if diffID == "" {
 		return false, nil
 	}
-	err := u.whole(diffID)
+	err := u.store.Whole(diffID)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrCorrupt) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// whole looks at the layer's record and index, and at the presence and size of its contents. Reading them is the business
-// of `check`.
-func (u *unpacker) whole(diffID digest.Digest) error {
-	if _, err := u.store.Layer(diffID); err != nil {
-		return err
-	}
-	index, err := u.store.LayerIndex(diffID)
-	if err != nil {
-		return err
-	}
-	defer index.Close()
-	for h, size := range index.Contents() {
-		f, _, err := u.store.OpenContent(h, size)
-		if err != nil {
-			return err
-		}
-		fi, err := f.Stat()
-		f.Close()
-		if err != nil {
-			return err
-		}
-		if fi.Size() != size {
-			return fmt.Errorf("content %s: %w", h, store.ErrCorrupt)
-		}
-	}
-	return nil
 }
 
 // read unpacks one layer. The store verifies its DiffID and the SHA-256 of its file, this function all else.

@@ -14,7 +14,7 @@ import (
 
 // A Problem is one thing that Check found wrong.
 type Problem struct {
-	Kind string `json:"kind"`           // store, content, layer, chain, merged, image, blob, rw
+	Kind string `json:"kind"`           // store, content, pack, layer, chain, merged, image, blob, rw
 	ID   string `json:"id"`             // which one: its name, digest, or path in the store
 	Path string `json:"path,omitempty"` // the file inside the layer that is affected, if one is
 	Err  error  `json:"-"`
@@ -29,7 +29,7 @@ func (p Problem) String() string {
 }
 
 // Check reads everything in the store and reports what is wrong: contents that do not have their hash or are missing,
-// with the files of the layers that they are; indexes; layers that do not come out as the tar of their DiffID; chains
+// with the files of the layers that they are; packs whose table is damaged; indexes; layers that do not come out as the tar of their DiffID; chains
 // against their layers, parents and ids; images, configs and manifests; RW layers; files that do not belong there. What
 // is merely unreferenced is no problem but work for GC.
 //
@@ -44,7 +44,7 @@ func (s *Store) Check(ctx context.Context, progress func(done, total int64), rep
 	defer release()
 	c := &checker{s: s, progress: progress, report: report, bad: map[tarindex.Hash]error{}}
 	for _, step := range []func(context.Context) error{
-		c.plan, c.root, c.contents, c.layers, c.chains, c.merged, c.images, c.blobs, c.rws,
+		c.plan, c.root, c.contents, c.packs, c.layers, c.chains, c.merged, c.images, c.blobs, c.rws,
 	} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("check: %w", err)
@@ -89,7 +89,7 @@ func (c *checker) plan(context.Context) error {
 	if c.progress == nil {
 		return nil
 	}
-	n, err := c.s.size("content")
+	n, err := c.contentBytes()
 	if err != nil {
 		return err
 	}

@@ -2,71 +2,15 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/layerfs/layerfs/tarindex"
 )
-
-// contents hashes every content.
-func (c *checker) contents(ctx context.Context) error {
-	return c.each(ctx, "content", func(ctx context.Context, shard string) error {
-		names, err := c.s.list("content/" + shard)
-		if errors.Is(err, errNotDir) || len(shard) != 2 || !isHex(shard) {
-			c.problem("store", "content/"+shard, "", errors.New("does not belong there; move it away"))
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		buf := make([]byte, 256<<10)
-		for _, name := range names {
-			h, err := tarindex.ParseHash(shard + name)
-			if err != nil || h.String() != shard+name {
-				c.problem("store", "content/"+shard+"/"+name, "", errors.New("its name is no hash; move it away"))
-				continue
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := c.content(h, buf); err != nil {
-				c.mu.Lock()
-				c.bad[h] = err
-				c.mu.Unlock()
-				c.problem("content", h.String(), "", err)
-			}
-		}
-		return nil
-	})
-}
-
-// content hashes one content. buf is for copying.
-func (c *checker) content(h tarindex.Hash, buf []byte) error {
-	f, _, err := c.s.OpenContent(h, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if fi, err := f.Stat(); err != nil {
-		return err
-	} else if !fi.Mode().IsRegular() {
-		return corrupt(f.Name(), "it is a %s instead of a file", fi.Mode().Type())
-	}
-	sum := sha256.New()
-	if _, err := io.CopyBuffer(io.MultiWriter(sum, c), struct{ io.Reader }{f}, buf); err != nil {
-		return err
-	}
-	if got := tarindex.Hash(sum.Sum(nil)); got != h {
-		return corrupt(f.Name(), "its bytes have the hash %s", got)
-	}
-	return nil
-}
 
 // layers checks every layer directory.
 func (c *checker) layers(ctx context.Context) error {
@@ -144,19 +88,6 @@ func (c *checker) files(id string, x *tarindex.Index) {
 			}
 		}
 	}
-}
-
-// findContent tells what is wrong with a content without reading it.
-func (s *Store) findContent(h tarindex.Hash, size int64) error {
-	dir, name := contentPath(h)
-	fi, err := os.Lstat(s.path(dir, name))
-	if gone(err) {
-		return corrupt(s.path(dir, name), "this file content is missing")
-	}
-	if err == nil && fi.Size() != size {
-		return corrupt(s.path(dir, name), "it has %d bytes, the index says %d", fi.Size(), size)
-	}
-	return err
 }
 
 // counter counts what is written through it.

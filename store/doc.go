@@ -3,7 +3,8 @@
 //	<root>/
 //	  format                      version of the layout
 //	  lock                        who uses the store (shared), who collects garbage (exclusive)
-//	  content/ab/cdef...          file contents by SHA-256           <-+
+//	  packs/<name>                small file contents, many in one   <-+
+//	  content/ab/cdef...          larger ones by SHA-256             <-+
 //	  layers/sha256/<diffid>/     index, tar-split, record           --+  <-+
 //	  chains/sha256/<chainid>     record: layer + parent chain             --+  <-+
 //	  merged/sha256/<chainid>     cache: index of the whole tree                  |
@@ -23,7 +24,7 @@
 //     point leaves whole objects and litter, never half an object or a dangling reference.
 //   - Every function that returns an object has made it durable, also if it found it rather than made it: another
 //     process may have renamed it a moment ago and not synced it yet.
-//   - Contents, layers, chains and blobs never change. Names (images, RW layers) do, each in one rename.
+//   - Contents, packs, layers, chains and blobs never change. Names (images, RW layers) do, each in one rename.
 //   - A record that cannot be read is an error that names the file, never an empty answer.
 //   - No name out of a tar becomes a path. The names on disk are digests, random, or checked (RW layers).
 //

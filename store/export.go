@@ -34,11 +34,7 @@ func (s *Store) assemble(ctx context.Context, diffID digest.Digest, w io.Writer)
 		return err
 	}
 	defer rec.Close()
-	open := func(h tarindex.Hash) (io.ReadCloser, error) {
-		f, _, err := s.OpenContent(h, 0)
-		return f, err
-	}
-	if err := tarindex.Assemble(ctx, rec, open, w, diffID); err != nil {
+	if err := tarindex.Assemble(ctx, rec, s.readContent, w, diffID); err != nil {
 		return s.assembleError(path, diffID, err)
 	}
 	return nil

@@ -19,13 +19,13 @@ type GCOptions struct {
 
 // A Report is what a collection removed, or would remove.
 type Report struct {
-	Chains   []Chain         `json:"chains"` // child first; of one whose record is damaged only the ID is known
-	Layers   []digest.Digest `json:"layers"` // DiffIDs
-	Contents int             `json:"contents"`
+	Chains   []Chain         `json:"chains"`   // child first; of one whose record is damaged only the ID is known
+	Layers   []digest.Digest `json:"layers"`   // DiffIDs
+	Contents int             `json:"contents"` // that nothing reached
 	Blobs    int             `json:"blobs"`
 	Merged   int             `json:"merged"` // cached merged indexes of the chains removed
 	Litter   int             `json:"litter"` // directories of dead processes in staging and trash
-	Bytes    int64           `json:"bytes"`  // of all these but the litter
+	Bytes    int64           `json:"bytes"`  // that the disk gets back for all these, but for the litter
 	// Deferred: other commands were using the store all the time; only litter was removed. Try again later.
 	Deferred bool `json:"deferred"`
 }
@@ -34,9 +34,11 @@ type Report struct {
 // Options.Patience for commands that use the store, while it marks nobody can begin to use it, and what it found is
 // renamed into the trash under that lock and deleted after it. Mounted layers are safe: their RW layer refers to them.
 //
-// If anything that might refer to something cannot be read, nothing is removed but litter, and the error names it.
+// A content in a pack goes when the pack does; see slack.go. If anything that might refer to something or have something
+// that is referred to cannot be read, nothing is removed but litter, and the error names it.
 //
-// Steps: gc.chains, gc.layers, gc.contents (each: out of the store for good).
+// Steps: gc.repacked (what is left of packs that go is in a new one), gc.chains, gc.layers, gc.contents (each: out of the
+// store for good).
 func (s *Store) GC(o GCOptions) (Report, error) {
 	var rep Report
 	for _, parent := range []string{"staging", "trash"} {
@@ -55,6 +57,10 @@ func (s *Store) GC(o GCOptions) (Report, error) {
 		return rep, nil
 	}
 	g, err := s.unreached()
+	defer g.close()
+	if err == nil && !o.DryRun {
+		g.made, err = s.repack(g.pool)
+	}
 	if err == nil {
 		err = g.report(s, &rep)
 	}
@@ -75,11 +81,27 @@ func (s *Store) GC(o GCOptions) (Report, error) {
 
 // garbage is what is to be removed: names relative to the root, in the order of removal.
 type garbage struct {
-	chains   []Chain // child first
-	layers   []digest.Digest
-	merged   []string
-	contents []string
-	blobs    []string
+	chains []Chain // child first
+	layers []digest.Digest
+	merged []string
+	blobs  []string
+	pool   *poolPlan // nil: the contents stay as they are
+	made   string    // the pack that has been made of others, see repack
+}
+
+// close lets go of what was opened to find it all.
+func (g *garbage) close() {
+	if g.pool != nil {
+		g.pool.close()
+	}
+}
+
+// poolPaths are the files of the pool that go.
+func (g *garbage) poolPaths() []string {
+	if g.pool == nil {
+		return nil
+	}
+	return g.pool.paths(g.made)
 }
 
 // unreached finds everything that the roots do not reach. Nobody else may be using the store.
@@ -94,14 +116,13 @@ func (s *Store) unreached() (garbage, error) {
 		return g, err
 	}
 	layers := map[string]bool{}
-	contents := map[tarindex.Hash]struct{}{}
+	contents := map[tarindex.Hash]int64{}
 	for _, c := range chains {
 		if layers[c.DiffID.Encoded()] {
 			continue
 		}
 		layers[c.DiffID.Encoded()] = true
-		err := s.eachContent(c.DiffID, func(h tarindex.Hash, _ int64) bool { contents[h] = struct{}{}; return true })
-		if err != nil {
+		if err := s.markContents(c.DiffID, contents); err != nil {
 			return g, err
 		}
 	}
@@ -128,22 +149,8 @@ func (s *Store) unreached() (garbage, error) {
 	if err != nil {
 		return g, err
 	}
-	shards, err := s.list("content")
-	if err != nil {
-		return g, err
-	}
-	for _, shard := range shards {
-		dead, err := s.unlisted("content/"+shard, func(name string) bool {
-			h, err := tarindex.ParseHash(shard + name)
-			_, live := contents[h]
-			return err == nil && live
-		})
-		if err != nil {
-			return g, err
-		}
-		g.contents = append(g.contents, dead...)
-	}
-	return g, nil
+	g.pool, err = s.planPool(contents)
+	return g, err
 }
 
 // unlisted gives the paths in a directory whose names are not live.
@@ -192,8 +199,10 @@ func childFirst(cs []Chain) {
 // report adds the garbage to rep.
 func (g *garbage) report(s *Store, rep *Report) error {
 	rep.Chains, rep.Layers = g.chains, g.layers
-	rep.Merged, rep.Contents, rep.Blobs = len(g.merged), len(g.contents), len(g.blobs)
-	paths := slices.Concat(g.merged, g.contents, g.blobs)
+	rep.Merged, rep.Contents, rep.Blobs = len(g.merged), g.pool.dead, len(g.blobs)
+	_, made := g.pool.copies()
+	rep.Bytes -= made
+	paths := slices.Concat(g.merged, g.poolPaths(), g.blobs)
 	for _, l := range g.layers {
 		paths = append(paths, layerDir(l))
 	}
@@ -228,7 +237,7 @@ func (s *Store) sweep(g garbage) (*bin, error) {
 	}{
 		{"gc.chains", slices.Concat(g.merged, chains)},
 		{"gc.layers", layers},
-		{"gc.contents", slices.Concat(g.contents, g.blobs)},
+		{"gc.contents", slices.Concat(g.poolPaths(), g.blobs)},
 	} {
 		for _, p := range stage.paths {
 			if err := b.take(s.path(p)); err != nil {

@@ -58,8 +58,8 @@ func TestGC(t *testing.T) {
 		t.Errorf("report: %+v", rep)
 	}
 	for data, want := range map[string]bool{"one": true, "x": true, "lost in a layer": false, "top": false} {
-		if _, err := os.Stat(contentFile(s, data)); (err == nil) != want {
-			t.Errorf("content %q: %v, want there: %v", data, err, want)
+		if n := len(pooled(t, s)[digestOf([]byte(data)).Encoded()]); (n == 1) != want || n > 1 {
+			t.Errorf("content %q is there %d times, want it there: %v", data, n, want)
 		}
 	}
 	wantTar(t, s, keep.ID, keepTar)

@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/layerfs/layerfs/internal/pack"
 	"github.com/layerfs/layerfs/internal/sys"
 	"github.com/layerfs/layerfs/store"
 )
@@ -189,13 +192,90 @@ func wantTar(t *testing.T, s *store.Store, id digest.Digest, want []byte) {
 	}
 }
 
-// contentFile is the path of a content in the pool.
+// large is content that is a file of its own.
+var large = strings.Repeat("large ", 50_000)
+
+// contentFile is the path of a large content in the pool, and that of a small one in a store from before there were
+// packs.
 func contentFile(s *store.Store, data string) string {
 	h := fmt.Sprintf("%x", sha256.Sum256([]byte(data)))
 	return filepath.Join(s.Root(), "content", h[:2], h[2:])
 }
 
+// pooled tells how often each content is in the pool, by its hash, and where: the paths of packs and files. It looks at
+// the bytes.
+func pooled(t *testing.T, s *store.Store) map[string][]string {
+	t.Helper()
+	in := map[string][]string{}
+	for path, sum := range files(t, s) {
+		switch {
+		case strings.HasPrefix(path, "content/"):
+			in[sum] = append(in[sum], path)
+		case strings.HasPrefix(path, "packs/"):
+			p, err := pack.Open(filepath.Join(s.Root(), path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for e := range p.All() {
+				h := sha256.New()
+				if _, err := io.Copy(h, p.Section(e)); err != nil {
+					t.Fatal(err)
+				}
+				in[fmt.Sprintf("%x", h.Sum(nil))] = append(in[fmt.Sprintf("%x", h.Sum(nil))], path)
+			}
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return in
+}
+
+// packOf is the path of the one pack that has a content.
+func packOf(t *testing.T, s *store.Store, data string) string {
+	t.Helper()
+	paths := pooled(t, s)[fmt.Sprintf("%x", sha256.Sum256([]byte(data)))]
+	if len(paths) != 1 || !strings.HasPrefix(paths[0], "packs/") {
+		t.Fatalf("content %q is in %q; want one pack", data, paths)
+	}
+	return filepath.Join(s.Root(), paths[0])
+}
+
+// state is files, but for packs what is in them and how often: in which order an import appends is chance, and so is the
+// name of a pack.
+func state(t *testing.T, s *store.Store) map[string]string {
+	t.Helper()
+	all := files(t, s)
+	maps.DeleteFunc(all, func(path, _ string) bool { return strings.HasPrefix(path, "packs/") })
+	for sum, paths := range pooled(t, s) {
+		for i, path := range paths {
+			if strings.HasPrefix(path, "packs/") {
+				all[fmt.Sprintf("packs: %s, %d", sum, i+1)] = ""
+			}
+		}
+	}
+	return all
+}
+
+// flip changes one bit of a file.
+func flip(path string, at int) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if len(b) > 0 {
+		b[at%len(b)] ^= 1
+	}
+	return errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, b, 0o600))
+}
+
 // truncate cuts a file off, which its owner may do once it is writable: most files of a store are not.
 func truncate(path string, size int64) error {
 	return errors.Join(os.Chmod(path, 0o600), os.Truncate(path, size))
+}
+
+// exists tells whether the store has the file path.
+func exists(s *store.Store, path string) bool {
+	_, err := os.Lstat(filepath.Join(s.Root(), path))
+	return err == nil
 }

@@ -45,6 +45,29 @@ func (s *Store) Layer(diffID digest.Digest) (Layer, error) {
 	return l, nil
 }
 
+// Whole looks whether the layer is there with its record, its index and all its contents, in their size; reading them is
+// the business of Check. ErrNotFound, ErrCorrupt.
+func (s *Store) Whole(diffID digest.Digest) error {
+	if _, err := s.Layer(diffID); err != nil {
+		return err
+	}
+	x, err := s.LayerIndex(diffID)
+	if err != nil {
+		return err
+	}
+	defer x.Close()
+	// What this process has open of packs/ may be gone.
+	if err := s.packs.refresh(true); err != nil {
+		return err
+	}
+	for h, size := range x.Contents() {
+		if err := s.findContent(h, size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // missing is the error for a record that is not there: not found, unless the directory that should hold it is.
 func (s *Store) missing(dir, path, kind string, id digest.Digest) error {
 	if s.exists(dir) {

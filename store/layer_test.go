@@ -98,21 +98,28 @@ func TestRegister(t *testing.T) {
 
 func TestRegisterTwiceStoresNothingTwice(t *testing.T) {
 	s := newStore(t)
-	data := layerTar("a=one", "b=two")
+	data := layerTar("a=one", "b=two", "l="+large)
 	c := register(t, s, "", data)
 	image(t, s, "x:1", c.ID)
 	before := files(t, s)
-	info, err := os.Stat(contentFile(s, "one"))
-	if err != nil {
-		t.Fatal(err)
+	var infos []os.FileInfo
+	paths := []string{packOf(t, s, "one"), contentFile(s, large)}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		infos = append(infos, info)
 	}
 	again := register(t, s, "", gzipped(data))
 	if again != c {
 		t.Errorf("second register: %+v, first: %+v", again, c)
 	}
-	after, err := os.Stat(contentFile(s, "one"))
-	if err != nil || !os.SameFile(info, after) {
-		t.Errorf("the content was written again (%v)", err)
+	for i, path := range paths {
+		after, err := os.Stat(path)
+		if err != nil || !os.SameFile(infos[i], after) {
+			t.Errorf("%s was written again (%v)", path, err)
+		}
 	}
 	if got := files(t, s); len(got) != len(before) {
 		t.Errorf("%d files, then %d", len(before), len(got))
@@ -162,16 +169,23 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 }
 
-// A registration puts right what it can see: a layer directory that is damaged, and contents of the wrong length.
+// A registration puts right what it can see: a layer directory that is damaged, packs that cannot be used, and large
+// contents of the wrong length. Damaged packs are out of the way after a collection.
 func TestRegisterHeals(t *testing.T) {
-	data := layerTar("a=one", "b=two")
+	data := layerTar("a=one", "b=two", "l="+large)
+	pack := func(s *store.Store) string { return packOf(t, s, "one") }
 	for name, damage := range map[string]func(*store.Store, string) error{
 		"record":            func(s *store.Store, dir string) error { return truncate(dir+"/record", 10) },
 		"no record":         func(s *store.Store, dir string) error { return os.Remove(dir + "/record") },
 		"index":             func(s *store.Store, dir string) error { return truncate(dir+"/index", 10) },
 		"tar-split":         func(s *store.Store, dir string) error { return os.Remove(dir + "/tar-split") },
-		"empty content":     func(s *store.Store, dir string) error { return truncate(contentFile(s, "one"), 0) },
-		"no content":        func(s *store.Store, dir string) error { return os.Remove(contentFile(s, "two")) },
+		"empty content":     func(s *store.Store, dir string) error { return truncate(contentFile(s, large), 0) },
+		"no content":        func(s *store.Store, dir string) error { return os.Remove(contentFile(s, large)) },
+		"no pack":           func(s *store.Store, dir string) error { return os.Remove(pack(s)) },
+		"empty pack":        func(s *store.Store, dir string) error { return truncate(pack(s), 0) },
+		"short pack":        func(s *store.Store, dir string) error { return truncate(pack(s), 100) },
+		"damaged table":     func(s *store.Store, dir string) error { return flip(pack(s), 16+len("onetwo")+40) },
+		"damaged footer":    func(s *store.Store, dir string) error { return flip(pack(s), 16+len("onetwo")+2*48+40) },
 		"nothing but a dir": func(s *store.Store, dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,6 +200,7 @@ func TestRegisterHeals(t *testing.T) {
 			}
 			register(t, s, "", data)
 			wantTar(t, s, c.ID, data)
+			collect(t, s)
 		})
 	}
 }

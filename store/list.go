@@ -21,15 +21,17 @@ func checkDigest(d digest.Digest) error {
 
 // list gives the names in a directory of the store, sorted. The names that NFS gives to files which are removed while
 // somebody has them open are not ours to see.
-func (s *Store) list(dir string) ([]string, error) {
-	f, err := os.Open(s.path(dir))
+func (s *Store) list(dir string) ([]string, error) { return listDir(s.path(dir)) }
+
+func listDir(path string) ([]string, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	names, err := f.Readdirnames(-1)
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", s.path(dir), err)
+		return nil, fmt.Errorf("list %s: %w", path, err)
 	}
 	names = slices.DeleteFunc(names, func(n string) bool { return strings.HasPrefix(n, ".nfs") })
 	sort.Strings(names)

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/opencontainers/go-digest"
 
@@ -64,8 +65,8 @@ func (s *Store) markChains(r roots) (map[digest.Digest]Chain, error) {
 	return live, nil
 }
 
-// eachContent calls f for every content that the layer refers to, until f says stop by returning false.
-func (s *Store) eachContent(diffID digest.Digest, f func(tarindex.Hash, int64) bool) error {
+// markContents adds every content that the layer refers to, with its size, to live.
+func (s *Store) markContents(diffID digest.Digest, live map[tarindex.Hash]int64) error {
 	x, err := s.LayerIndex(diffID)
 	if err != nil {
 		return err
@@ -75,10 +76,6 @@ func (s *Store) eachContent(diffID digest.Digest, f func(tarindex.Hash, int64) b
 	if err := x.Verify(); err != nil {
 		return corrupt(s.path(layerDir(diffID), "index"), "%v", err)
 	}
-	for h, size := range x.Contents() {
-		if !f(h, size) {
-			break
-		}
-	}
+	maps.Insert(live, x.Contents())
 	return nil
 }

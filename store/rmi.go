@@ -19,7 +19,8 @@ type Removal struct {
 }
 
 // RemoveImage removes the name of an image and then what only this image needed: its chain, child first, down to the
-// first one that another image, an RW layer or another chain needs; their layers, contents and blobs. Like GC it needs
+// first one that another image, an RW layer or another chain needs; their layers, contents and blobs. Contents go as in a
+// collection: those in a pack that others need, too, when a tenth of it is for nothing. Like GC it needs
 // the store for itself and waits up to Options.Patience. ErrNotFound. A damaged image record can be removed; what it
 // referred to is then left to GC. With an error that is not ErrNotFound the name may be gone and its layers still there.
 //
@@ -43,6 +44,7 @@ func (s *Store) RemoveImage(name string) (Removal, error) {
 		return Removal{Deferred: true}, nil
 	}
 	g, err := s.neededBy(img)
+	defer g.close()
 	if err != nil {
 		return Removal{Deferred: true}, fmt.Errorf("image %s is removed, its layers are not: %w", name, err)
 	}
@@ -100,36 +102,29 @@ func (s *Store) neededBy(img Image) (garbage, error) {
 	return g, s.addContents(&g)
 }
 
-// addContents adds to the garbage the contents that only its layers have.
+// addContents adds to the garbage what the pool has only for its layers, and what it has for nothing at all.
 func (s *Store) addContents(g *garbage) error {
 	if len(g.layers) == 0 {
 		return nil
 	}
 	going := map[string]bool{}
-	only := map[tarindex.Hash]struct{}{}
 	for _, l := range g.layers {
 		going[l.Encoded()] = true
-		err := s.eachContent(l, func(h tarindex.Hash, _ int64) bool { only[h] = struct{}{}; return true })
-		if err != nil {
-			return err
-		}
 	}
 	stay, err := s.unlisted("layers/sha256", func(name string) bool { return going[name] })
 	if err != nil {
 		return err
 	}
+	live := map[tarindex.Hash]int64{}
 	for _, path := range stay {
-		if len(only) == 0 {
-			break
-		}
 		d := digest.NewDigestFromEncoded(digest.SHA256, path[len("layers/sha256/"):])
-		if err := s.eachContent(d, func(h tarindex.Hash, _ int64) bool { delete(only, h); return true }); err != nil {
+		if err := s.markContents(d, live); err != nil {
 			return err
 		}
 	}
-	for h := range only {
-		dir, name := contentPath(h)
-		g.contents = append(g.contents, dir+"/"+name)
+	g.pool, err = s.planPool(live)
+	if err == nil {
+		g.made, err = s.repack(g.pool)
 	}
-	return nil
+	return err
 }

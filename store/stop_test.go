@@ -22,11 +22,13 @@ import (
 // The layers and names of the store on which the operations run.
 var (
 	baseTar  = layerTar("a=one", "b=two", "empty=")
-	childTar = layerTar("a=three", ".wh.b=", "c=one")
-	newTar   = layerTar("d=four", "e="+strings.Repeat("five", 100_000))
-	baseID   = store.ChainID("", digestOf(baseTar))
-	childID  = store.ChainID(baseID, digestOf(childTar))
-	newID    = store.ChainID(baseID, digestOf(newTar))
+	childTar = layerTar("a=three", ".wh.b=", "c=one", "kept=of garbage")
+	// Comes first, so that childTar's content lies in a pack beside what only gc wants.
+	garbageTar = layerTar("g=garbage", "kept=of garbage", "large="+large)
+	newTar     = layerTar("d=four", "e="+strings.Repeat("five", 100_000))
+	baseID     = store.ChainID("", digestOf(baseTar))
+	childID    = store.ChainID(baseID, digestOf(childTar))
+	newID      = store.ChainID(baseID, digestOf(newTar))
 )
 
 // operations are all that changes a store. Each runs on the store that prepare makes, and may be run again after a stop:
@@ -83,9 +85,9 @@ func prepare(t *testing.T) *store.Store {
 	s := openStore(t, filepath.Join(tempDir(t), "store"))
 	register(t, s, "", baseTar)
 	image(t, s, "base:1", baseID)
+	garbage := register(t, s, baseID, garbageTar)
 	register(t, s, baseID, childTar)
 	image(t, s, "child:1", childID)
-	garbage := register(t, s, baseID, layerTar("g=garbage"))
 	x, err := s.MergedIndex(garbage.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +153,7 @@ func TestStopAtEveryStep(t *testing.T) {
 			reached := steps(t, s, op.run)
 			after := names(t, s)
 			collect(t, s)
-			final := files(t, s)
+			final := state(t, s)
 			for i, step := range reached {
 				s := prepare(t)
 				cmd := child(t.Context(), "stop", s.Root(), op.name, strconv.Itoa(i+1))
@@ -180,7 +182,7 @@ func TestStopAtEveryStep(t *testing.T) {
 				if op.name == "import" {
 					wantTar(t, s, newID, newTar)
 				}
-				if got := files(t, s); !maps.Equal(got, final) {
+				if got := state(t, s); !maps.Equal(got, final) {
 					t.Errorf("stop at %s: in the end there is\n%v\nwant\n%v", step, got, final)
 				}
 			}

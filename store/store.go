@@ -16,7 +16,7 @@ const layoutVersion = 1
 
 // layout is every directory of a store, in the order in which they are made.
 var layout = []string{
-	"staging", "trash", "content",
+	"staging", "trash", "content", "packs",
 	"layers", "layers/sha256", "chains", "chains/sha256", "merged", "merged/sha256",
 	"images", "blobs", "blobs/sha256", "rw",
 }
@@ -28,11 +28,12 @@ type Options struct {
 	Patience time.Duration
 }
 
-// A Store is an open store. It holds no state but its place: everything is on disk, so any number of Stores, in any
+// A Store is an open store. It holds no state but its place, and open files: everything is on disk, so any number of Stores, in any
 // number of processes, may work on one root at once. All methods are safe for concurrent use.
 type Store struct {
 	root     string
 	patience time.Duration
+	packs    packSet // what is open of packs/
 }
 
 // DefaultRoot is where the store of this user is when nobody says otherwise: $LAYERFS_ROOT, else $XDG_DATA_HOME/layerfs,
@@ -63,12 +64,18 @@ func Open(root string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{root: root, patience: o.Patience}
+	s.packs.dir = s.path("packs")
 	if s.patience == 0 {
 		s.patience = 5 * time.Second
 	}
 	err = s.checkFormat()
-	if gone(err) {
+	switch {
+	case gone(err):
 		err = s.create()
+	case err == nil && !s.exists("packs"): // made before there were packs
+		if err = os.Mkdir(s.path("packs"), 0o700); errors.Is(err, fs.ErrExist) {
+			err = nil
+		}
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w: user %d may not use this store; choose another with --root or LAYERFS_ROOT", err, os.Geteuid())
@@ -79,8 +86,12 @@ func Open(root string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close ends the use of the store. Nothing has to be written: what succeeded is durable already.
-func (s *Store) Close() error { return nil }
+// Close ends the use of the store. Nothing has to be written: what succeeded is durable already. Contents that were
+// opened stay open.
+func (s *Store) Close() error {
+	s.packs.close()
+	return nil
+}
 
 // Root is the absolute path of the store's directory.
 func (s *Store) Root() string { return s.root }

@@ -1,10 +1,12 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -124,24 +126,25 @@ var damages = map[string]func(path string) error{
 	},
 	"missing": os.Remove,
 	"flipped": func(path string) error {
-		b, err := os.ReadFile(path)
+		fi, err := os.Stat(path)
 		if err != nil {
 			return err
 		}
-		b[len(b)/2] ^= 1
-		return errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, b, 0o600))
+		return flip(path, int(fi.Size()/2))
 	},
+	"flipped in front":        func(path string) error { return flip(path, 16) }, // a content of a pack
 	"replaced by a directory": func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
 }
 
 // Every file of a store is damaged in every way, one at a time: check finds it and says which, nothing panics, nothing is
 // taken for an empty store, and the other image still comes out exactly.
 func TestDamage(t *testing.T) {
-	otherTar := layerTar("z=another image", "shared=x")
+	baseTar := layerTar("dir/a=one", "b=two", "shared=x")
+	otherTar := layerTar("z=another image", "shared=x", "large="+large)
 	fill := func(t *testing.T) *store.Store {
 		s := openStore(t, filepath.Join(tempDir(t), "store"))
-		register(t, s, "", layerTar("dir/a=one", "b=two", "shared=x"))
-		image(t, s, "base:1", store.ChainID("", digestOf(layerTar("dir/a=one", "b=two", "shared=x"))))
+		register(t, s, "", baseTar)
+		image(t, s, "base:1", store.ChainID("", digestOf(baseTar)))
 		image(t, s, "other:1", register(t, s, "", otherTar).ID)
 		base, err := s.Image("base:1")
 		if err != nil {
@@ -163,7 +166,17 @@ func TestDamage(t *testing.T) {
 	}
 	otherID := digestOf(otherTar)
 	count := 0
-	for path := range files(t, fill(t)) {
+	whole := fill(t)
+	contents := map[string][]string{} // by file of the pool
+	for sum, paths := range pooled(t, whole) {
+		contents[paths[0]] = append(contents[paths[0]], sum)
+	}
+	needed := func(path string) bool { // for the other image
+		return strings.Contains(path, otherID.Encoded()) || slices.ContainsFunc([]string{"x", "another image", large}, func(data string) bool {
+			return slices.Contains(contents[path], digestOf([]byte(data)).Encoded())
+		})
+	}
+	for path := range files(t, whole) {
 		if filepath.Base(path) == "lock" || path == "format" {
 			continue // made again when it is next used; TestOpen
 		}
@@ -172,7 +185,11 @@ func TestDamage(t *testing.T) {
 			if how == "missing" && (strings.HasPrefix(path, "images/") || strings.HasPrefix(path, "merged/") || filepath.Base(path) == "mount") {
 				continue
 			}
-			s := fill(t)
+			copied := filepath.Join(tempDir(t), "store")
+			if err := os.CopyFS(copied, os.DirFS(whole.Root())); err != nil {
+				t.Fatal(err)
+			}
+			s := openStore(t, copied)
 			if err := damage(filepath.Join(s.Root(), path)); err != nil {
 				t.Fatal(err)
 			}
@@ -181,8 +198,14 @@ func TestDamage(t *testing.T) {
 			for _, p := range problems(t, s) {
 				said = append(said, p.String())
 			}
-			if !strings.Contains(strings.Join(said, "\n"), filepath.Base(path)) {
-				t.Errorf("%s %s: check says %q", path, how, said)
+			want := []string{filepath.Base(path)}
+			if how == "missing" && strings.HasPrefix(path, "packs/") {
+				want = contents[path] // whose pack it was nobody knows any more
+			}
+			for _, want := range want {
+				if !strings.Contains(strings.Join(said, "\n"), want) {
+					t.Errorf("%s %s: check says %q", path, how, said)
+				}
 			}
 			// All must answer; the answer may be an error.
 			imgs, imgsErr := s.Images()
@@ -192,13 +215,18 @@ func TestDamage(t *testing.T) {
 			if _, err := s.RWs(); err != nil && !errors.Is(err, store.ErrCorrupt) {
 				t.Errorf("%s %s: RWs: %v", path, how, err)
 			}
-			if !strings.Contains(path, otherID.Encoded()) && filepath.Join(s.Root(), path) != contentFile(s, "x") &&
-				filepath.Join(s.Root(), path) != contentFile(s, "another image") {
+			if !needed(path) {
 				wantTar(t, s, otherID, otherTar)
 			}
 			// A collection must not take damage for garbage: what can be read stays.
+			before := files(t, s)
 			if _, err := s.GC(store.GCOptions{}); err == nil {
 				wantChain(t, s, path, how, "base:1")
+			}
+			for pack := range before {
+				if strings.HasPrefix(pack, "packs/") && !strings.HasPrefix(path, "images/") && !exists(s, pack) {
+					t.Errorf("%s %s: gc took %s", path, how, pack)
+				}
 			}
 		}
 	}
@@ -221,8 +249,13 @@ func wantChain(t *testing.T, s *store.Store, path, how, name string) {
 func TestCheckNamesFiles(t *testing.T) {
 	s := openStore(t, filepath.Join(tempDir(t), "store"))
 	c := register(t, s, "", layerTar("usr/bin/tool=binary", "top=binary", "fine=fine"))
-	path := contentFile(s, "binary")
-	if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte("BINARY"), 0o600)); err != nil {
+	path := packOf(t, s, "binary")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = bytes.Replace(b, []byte("binary"), []byte("BINARY"), 1)
+	if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, b, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]bool{}
@@ -249,7 +282,7 @@ func TestCheckStrangers(t *testing.T) {
 	s := openStore(t, filepath.Join(tempDir(t), "store"))
 	c := register(t, s, "", layerTar("a=one"))
 	for _, path := range []string{
-		"note.txt", "content/xyz", "content/ab", "layers/sha256/README", "layers/sha256/" + c.DiffID.Encoded() + "/extra",
+		"note.txt", "content/xyz", "content/ab", "packs/x", "packs/" + strings.Repeat("A", 64), "layers/sha256/README", "layers/sha256/" + c.DiffID.Encoded() + "/extra",
 		"chains/sha256/x", "merged/sha256/x", "blobs/sha256/x", "rw/.hidden", "images/x",
 	} {
 		t.Run(path, func(t *testing.T) {

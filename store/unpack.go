@@ -32,8 +32,8 @@ type UnpackOptions struct {
 // ErrDigest: not the expected digest. The errors of tarindex.Scan: not a tar, truncated, over a limit.
 // Until a chain refers to the layer only the caller's Use keeps it.
 //
-// Steps: unpack.scanned, unpack.synced, unpack.contents (renamed), unpack.contents-durable, unpack.renamed,
-// unpack.durable.
+// Steps: unpack.scanned, unpack.synced, unpack.packed (the pack renamed), unpack.contents (and all others),
+// unpack.contents-durable, unpack.renamed, unpack.durable.
 func (s *Store) Unpack(ctx context.Context, r io.Reader, o UnpackOptions) (Layer, error) {
 	release, err := s.Use()
 	if err != nil {
@@ -53,9 +53,16 @@ func (s *Store) Unpack(ctx context.Context, r io.Reader, o UnpackOptions) (Layer
 	if o.Progress != nil {
 		r = &progressReader{r, o.Progress}
 	}
-	p := newPool(s, st.path("content"))
+	p, err := newPool(s, st.path("content"))
+	if err != nil {
+		return Layer{}, err
+	}
+	defer p.abort()
 	l, err := scan(ctx, r, p, st.path("layer"), o)
 	if err != nil {
+		return Layer{}, err
+	}
+	if err := p.finish(); err != nil {
 		return Layer{}, err
 	}
 	if err := durable.Reach("unpack.scanned"); err != nil {

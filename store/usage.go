@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/layerfs/layerfs/tarindex"
 )
 
 // Usage is what the store holds and what that costs. Sizes are lengths of files in bytes, but for RW layers and litter,
@@ -18,8 +21,10 @@ type Usage struct {
 	Layers   int `json:"layers"`
 	RWs      int `json:"rwLayers"`
 	Contents int `json:"contents"`
+	Packs    int `json:"packs"` // files that hold the small ones of the contents
 
 	ContentBytes int64 `json:"contentBytes"` // the pool: every content once
+	PackBytes    int64 `json:"packBytes"`    // the packs: small contents, their tables, and what is in two packs
 	LayerBytes   int64 `json:"layerBytes"`   // what the files of all layers would be, each layer on its own
 	ImageBytes   int64 `json:"imageBytes"`   // what the files of all images would be, each image on its own
 
@@ -78,13 +83,15 @@ func (s *Store) Usage() (Usage, error) {
 
 // measure adds up the files of each part of the store.
 func (s *Store) measure(u *Usage) error {
+	if err := s.measurePool(u); err != nil {
+		return err
+	}
 	length := func(fi fs.FileInfo) int64 { return fi.Size() }
 	for _, part := range []struct {
 		dir  string
 		to   *int64
 		size func(fs.FileInfo) int64
 	}{
-		{"content", &u.ContentBytes, func(fi fs.FileInfo) int64 { u.Contents++; return fi.Size() }},
 		{"layers", &u.RecordBytes, length}, {"chains", &u.RecordBytes, length},
 		{"images", &u.RecordBytes, length}, {"blobs", &u.RecordBytes, length},
 		{"merged", &u.MergedBytes, length},
@@ -98,6 +105,36 @@ func (s *Store) measure(u *Usage) error {
 		*part.to += n
 	}
 	return nil
+}
+
+// measurePool counts the contents, each once, and the packs.
+func (s *Store) measurePool(u *Usage) error {
+	if err := s.packs.refresh(true); err != nil {
+		return err
+	}
+	seen := map[tarindex.Hash]struct{}{}
+	note := func(h tarindex.Hash, size int64) {
+		if _, twice := seen[h]; !twice {
+			seen[h] = struct{}{}
+			u.Contents++
+			u.ContentBytes += size
+		}
+	}
+	s.packs.mu.RLock()
+	for _, p := range s.packs.open {
+		u.Packs++
+		u.PackBytes += p.Size()
+		for e := range p.All() {
+			note(e.Hash, e.Size)
+		}
+	}
+	s.packs.mu.RUnlock()
+	return s.walk("content", func(path string, fi fs.FileInfo) {
+		// A name that is no hash is not a content; check says so.
+		if h, err := tarindex.ParseHash(strings.ReplaceAll(path, "/", "")); err == nil {
+			note(h, fi.Size())
+		}
+	})
 }
 
 // Size is the bytes of disk that what was written in the RW layer takes.
@@ -114,7 +151,14 @@ func (s *Store) size(path string) (int64, error) {
 // sum adds up size over all files at and below path. Files with several names count once for each: only RW layers have
 // them, and few.
 func (s *Store) sum(path string, size func(fs.FileInfo) int64) (n int64, err error) {
-	err = filepath.WalkDir(s.path(path), func(_ string, d fs.DirEntry, err error) error {
+	err = s.walk(path, func(_ string, fi fs.FileInfo) { n += size(fi) })
+	return n, err
+}
+
+// walk calls f for all files at and below top, with the path from there on.
+func (s *Store) walk(top string, f func(path string, fi fs.FileInfo)) error {
+	top = s.path(top)
+	return filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return ignoreGone(err)
 		}
@@ -122,10 +166,9 @@ func (s *Store) sum(path string, size func(fs.FileInfo) int64) (n int64, err err
 		if err != nil {
 			return ignoreGone(err)
 		}
-		n += size(fi)
+		f(strings.TrimPrefix(strings.TrimPrefix(path, top), "/"), fi)
 		return nil
 	})
-	return n, err
 }
 
 // ignoreGone makes an error of nothing if it only says that a file was removed while we looked, or became another kind of

@@ -39,6 +39,7 @@ layers and of all images would need by themselves; and RW layers, records, cache
 func (a *app) usageTable(u store.Usage) error {
 	rows := [][]string{
 		{"contents, each once", count(u.Contents), size(u.ContentBytes)},
+		{"  packs of small ones", count(u.Packs), size(u.PackBytes)},
 		{"  as files of all layers", count(u.Layers), size(u.LayerBytes)},
 		{"  as files of all images", count(u.Images), size(u.ImageBytes)},
 		{"RW layers", count(u.RWs), size(u.RWBytes)},

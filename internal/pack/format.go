@@ -11,8 +11,8 @@ import (
 	"github.com/layerfs/layerfs/tarindex"
 )
 
-// ErrCorrupt: the file is no pack of this version, or damaged.
-var ErrCorrupt = errors.New("corrupt")
+// ErrCorrupt: the file is no pack of this version, or damaged. Which file it is, the caller knows.
+var ErrCorrupt = errors.New("no pack, or a damaged one")
 
 const (
 	version = 1

@@ -32,7 +32,7 @@ func Open(path string) (*Pack, error) {
 	p := &Pack{f: f}
 	if err := p.open(); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("pack %s: %w", path, err)
+		return nil, err
 	}
 	return p, nil
 }

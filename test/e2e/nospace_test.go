@@ -92,7 +92,7 @@ open("big-layer.tar", "wb").write(make.Layer().dir("./").file("big", os.urandom(
 	// What was there still is, and the space comes back.
 	b.sh(`layerfs export "$1" > out.tar; cmp out.tar seed.tar`, strings.TrimSpace(before))
 	b.layerfs("gc")
-	if left := b.sh(`find "$LAYERFS_ROOT"/content -type f | wc -l`); strings.TrimSpace(left) != "0" {
+	if left := b.sh(`find "$LAYERFS_ROOT"/content "$LAYERFS_ROOT"/packs -type f | wc -l`); strings.TrimSpace(left) != "0" {
 		t.Errorf("contents left after gc of a store with nothing in it: %s", left)
 	}
 
