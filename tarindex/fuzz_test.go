@@ -18,6 +18,13 @@ func seeds(f *testing.F) {
 	f.Add(tarOf(gnuLong('L', repeat("n/", 60)), file("cut", "1"), ent{name: "p", body: "x", pax: []string{"path=pax", "mtime=-1.5", "SCHILY.xattr.user.a=b"}}))
 	f.Add(tarOf(ent{name: "f", body: "x", pax: []string{"GNU.sparse.major=0", "GNU.sparse.minor=1", "GNU.sparse.size=9", "GNU.sparse.numblocks=1", "GNU.sparse.map=4,1"}}))
 	f.Add(tarOf(ent{name: "f", body: "1\n4\n1\n" + string(make([]byte, 506)) + "x", pax: []string{"GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.realsize=9"}}))
+	for _, cases := range exactCases() {
+		for _, tc := range cases {
+			if len(tc.data) <= 16<<10 {
+				f.Add(tc.data)
+			}
+		}
+	}
 	f.Add(runFilter(f, tarOf(file("f", "gzip")), "gzip"))
 	f.Add(runFilter(f, tarOf(file("f", "zstd")), "zstd", "-q"))
 	f.Add(runFilter(f, tarOf(file("f", "xz")), "xz"))
