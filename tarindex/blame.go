@@ -29,7 +29,7 @@ func (p *parser) notTar(err error) error {
 // lastHeader finds the last block with a right checksum in the raw bytes that
 // have not been passed on, and where it is in the stream.
 func (t *tape) lastHeader() (at int64, header []byte) {
-	raw := *t.raw
+	raw := t.out.lastRaw()
 	start := t.offset - int64(len(raw))
 	for at := (t.offset - tarBlock) / tarBlock * tarBlock; at >= max(start, 0); at -= tarBlock {
 		if b := raw[at-start:]; len(b) >= tarBlock && checked(b[:tarBlock]) {

@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"sync"
 )
 
 // A Sink receives the contents that Scan finds. Its methods are called by
@@ -31,21 +29,11 @@ type ContentWriter interface {
 // smallMax is the largest content that Put gets.
 const smallMax = blockSize
 
-// A content is the payload of one entry on its way to the sink. Its bytes come
-// as chunks: one if it is small, any number through more if it is big.
+// A content is one that is too big for a batch, on its way to the sink.
 type content struct {
-	size int64
-	data chunk      // of a small one
-	more chan chunk // of a big one; closed after the last
-	done chan Hash  // room for one, from the worker
-}
-
-var contentPool = sync.Pool{New: func() any { return &content{done: make(chan Hash, 1)} }}
-
-func newContent(size int64) *content {
-	c := contentPool.Get().(*content)
-	c.size, c.data, c.more = size, chunk{}, nil
-	return c
+	size  int64
+	parts chan chunk // closed after the last
+	done  chan Hash  // room for one, from the worker
 }
 
 // A chunk is a part of a content that lies in a block, which it holds.
@@ -54,39 +42,53 @@ type chunk struct {
 	block *block
 }
 
-// storeContents is the stage that hashes contents and hands them to the sink.
-// Several run side by side.
-func storeContents(ctx context.Context, in <-chan *content, sink Sink) error {
-	h := sha256.New()
+// A task is something to be hashed and handed to the sink: the small contents of
+// a batch, or one big content.
+type task interface {
+	store(ctx context.Context, sink Sink) error
+}
+
+// storeContents is the stage that does the tasks. Several run side by side.
+func storeContents(ctx context.Context, in <-chan task, sink Sink) error {
 	for {
-		c, ok, err := receive(ctx, in)
+		t, ok, err := receive(ctx, in)
 		if err != nil || !ok {
 			return err
 		}
-		h.Reset()
-		var sum Hash
-		if c.more == nil {
-			h.Write(c.data.data)
-			h.Sum(sum[:0])
-			err = sink.Put(sum, c.data.data)
-			c.data.block.release()
-		} else {
-			sum, err = storeBig(ctx, c, h, sink)
+		if err := t.store(ctx, sink); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("store a content of %d bytes: %w", c.size, err)
-		}
-		c.done <- sum
 	}
 }
 
-func storeBig(ctx context.Context, c *content, h hash.Hash, sink Sink) (Hash, error) {
+func (b *batch) store(_ context.Context, sink Sink) error {
+	for i := range b.pieces {
+		p := &b.pieces[i]
+		if p.kind != smallContent {
+			continue
+		}
+		p.hash = sha256.Sum256(p.data)
+		if err := sink.Put(p.hash, p.data); err != nil {
+			return storeError(int64(len(p.data)), err)
+		}
+		p.block.release()
+	}
+	b.stored <- struct{}{}
+	return nil
+}
+
+func storeError(size int64, err error) error {
+	return fmt.Errorf("store a content of %d bytes: %w", size, err)
+}
+
+func (c *content) store(ctx context.Context, sink Sink) error {
 	w, err := sink.Create()
 	if err != nil {
-		return Hash{}, err
+		return storeError(c.size, err)
 	}
+	h := sha256.New()
 	for {
-		part, ok, err := receive(ctx, c.more)
+		part, ok, err := receive(ctx, c.parts)
 		if err == nil && !ok {
 			break
 		}
@@ -96,9 +98,13 @@ func storeBig(ctx context.Context, c *content, h hash.Hash, sink Sink) (Hash, er
 			part.block.release()
 		}
 		if err != nil {
-			return Hash{}, errors.Join(err, w.Abort())
+			return storeError(c.size, errors.Join(err, w.Abort()))
 		}
 	}
 	sum := Hash(h.Sum(nil))
-	return sum, w.Commit(sum)
+	if err := w.Commit(sum); err != nil {
+		return storeError(c.size, err)
+	}
+	c.done <- sum
+	return nil
 }

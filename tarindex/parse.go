@@ -14,13 +14,12 @@ import (
 // A parser is the stage that reads the tar: it sends payloads of files to the
 // sink, all bytes to the recorder, and builds the tree.
 type parser struct {
-	ctx      context.Context
-	tape     *tape
-	tar      *tar.Reader
-	pieces   chan<- piece
-	contents chan<- *content
-	limits   Limits
-	tree     *tree
+	ctx    context.Context
+	tape   *tape
+	tar    *tar.Reader
+	out    *batcher
+	limits Limits
+	tree   *tree
 
 	entries  int
 	number   int32 // of contents so far
@@ -31,9 +30,9 @@ type parser struct {
 	silent   int // warnings beyond warningsMax
 }
 
-func newParser(ctx context.Context, in <-chan *block, pieces chan<- piece, contents chan<- *content, l Limits) *parser {
-	t := newTape(ctx, in, pieces)
-	return &parser{ctx: ctx, tape: t, tar: tar.NewReader(t), pieces: pieces, contents: contents, limits: l, tree: newTree(l)}
+func newParser(ctx context.Context, in <-chan *block, out *batcher, l Limits) *parser {
+	t := newTape(ctx, in, out)
+	return &parser{ctx: ctx, tape: t, tar: tar.NewReader(t), out: out, limits: l, tree: newTree(l)}
 }
 
 // warningsMax is the number of warnings that a layer keeps.
@@ -79,8 +78,6 @@ func (p *parser) run() error {
 	if err := p.tape.rest(); err != nil {
 		return err
 	}
-	close(p.pieces)
-	close(p.contents)
 	return p.tree.finish()
 }
 
@@ -169,23 +166,16 @@ func (p *parser) payload(hdr *tar.Header) error {
 	if sparse(hdr) {
 		return p.sparsePayload(hdr)
 	}
-	if err := p.tape.flush(); err != nil {
-		return err
-	}
-	c := newContent(hdr.Size)
 	if hdr.Size <= smallMax {
 		data, err := p.tape.takeAll(hdr.Size, 2)
 		if err != nil {
 			return err
 		}
-		c.data = data
-		if err := send(p.ctx, p.contents, c); err != nil {
-			return err
-		}
-		return send(p.ctx, p.pieces, piece{part: data, last: c, name: hdr.Name})
+		p.out.add(piece{kind: smallContent, chunk: data, name: hdr.Name})
+		return nil
 	}
-	c.more = make(chan chunk, 4)
-	if err := send(p.ctx, p.contents, c); err != nil {
+	c, err := p.out.open(hdr.Size)
+	if err != nil {
 		return err
 	}
 	for left := hdr.Size; left > 0; {
@@ -194,15 +184,14 @@ func (p *parser) payload(hdr *tar.Header) error {
 			return err
 		}
 		left -= int64(len(part.data))
-		if err := send(p.ctx, c.more, part); err != nil {
+		if err := send(p.ctx, c.parts, part); err != nil {
 			return err
 		}
-		if err := send(p.ctx, p.pieces, piece{part: part}); err != nil {
-			return err
-		}
+		p.out.add(piece{kind: bigPart, chunk: part})
 	}
-	close(c.more)
-	return send(p.ctx, p.pieces, piece{last: c, name: hdr.Name})
+	close(c.parts)
+	p.out.add(piece{kind: bigEnd, big: c, name: hdr.Name})
+	return nil
 }
 
 // sparse reports whether the payload of an entry is not the bytes of its file,
@@ -229,9 +218,8 @@ func (p *parser) sparsePayload(hdr *tar.Header) error {
 	if p.expanded > p.limits.Sparse {
 		return p.limits.exceeded("sparse", "sparse files of more than %d bytes in all, with their holes")
 	}
-	c := newContent(hdr.Size)
-	c.more = make(chan chunk, 4)
-	if err := send(p.ctx, p.contents, c); err != nil {
+	c, err := p.out.open(hdr.Size)
+	if err != nil {
 		return err
 	}
 	for left := hdr.Size; left > 0; {
@@ -242,15 +230,16 @@ func (p *parser) sparsePayload(hdr *tar.Header) error {
 			return p.badSparse(err)
 		}
 		left -= int64(n)
-		if err := send(p.ctx, c.more, chunk{data: b.data[:n], block: b}); err != nil {
+		if err := send(p.ctx, c.parts, chunk{data: b.data[:n], block: b}); err != nil {
 			return err
 		}
 	}
 	if _, err := p.tar.Read(make([]byte, 1)); err != io.EOF {
 		return p.badSparse(err)
 	}
-	close(c.more)
-	return send(p.ctx, p.pieces, piece{last: c, store: true})
+	close(c.parts)
+	p.out.add(piece{kind: sparseEnd, big: c})
+	return nil
 }
 
 // badSparse explains why the bytes of a sparse file cannot be read.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -92,5 +93,65 @@ func checkProof(t *testing.T, s *scan, data []byte, sound bool) {
 		t.Errorf("DiffID %s, want %s", l.DiffID, digest.FromBytes(data))
 	case !sound && !errors.Is(err, ErrDigest):
 		t.Errorf("got the error %v, want ErrDigest", err)
+	}
+}
+
+// TestProofOfRecord breaks what goes to the recorder.
+func TestProofOfRecord(t *testing.T) {
+	data := faultyTar(t)
+	// change changes the pieces of the first batch that has a piece of the kind.
+	change := func(kind pieceKind, do func(pieces []piece, i int) []piece) func([]*batch) []*batch {
+		return func(all []*batch) []*batch {
+			for _, b := range all {
+				if b.small { // the worker must have done with it
+					<-b.stored
+					b.stored <- struct{}{}
+				}
+				for i, p := range b.pieces {
+					if p.kind == kind {
+						b.pieces = do(b.pieces, i)
+						return all
+					}
+				}
+			}
+			t.Errorf("no piece of the kind %d", kind)
+			return all
+		}
+	}
+	bit := func(pieces []piece, i int) []piece {
+		pieces[i].data = bytes.Clone(pieces[i].data) // the worker reads the other one
+		flip(pieces[i].data)
+		return pieces
+	}
+	empty := func(pieces []piece, i int) []piece { pieces[i].data = nil; return pieces }
+	shorter := func(pieces []piece, i int) []piece { pieces[i].data = pieces[i].data[1:]; return pieces }
+	twice := func(pieces []piece, i int) []piece {
+		return slices.Insert(pieces, i, piece{kind: rawBytes, chunk: chunk{data: pieces[i].data}})
+	}
+	later := func(pieces []piece, i int) []piece { return swap(pieces, i, i+1) }
+	for name, fault := range map[string]func([]*batch) []*batch{
+		"none":              func(all []*batch) []*batch { return all },
+		"bit of a header":   change(rawBytes, bit),
+		"bit of a file":     change(smallContent, bit),
+		"bit of a big file": change(bigPart, bit),
+		"no header":         change(rawBytes, empty),
+		"no file":           change(smallContent, empty),
+		"no part":           change(bigPart, empty),
+		"shorter part":      change(bigPart, shorter),
+		"header twice":      change(rawBytes, twice),
+		"part twice":        change(bigPart, twice),
+		"header later":      change(rawBytes, later),
+		"file later":        change(smallContent, later),
+		"batch lost":        func(all []*batch) []*batch { return slices.Delete(all, 2, 3) },
+		"batch later":       func(all []*batch) []*batch { return swap(all, 2, 4) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := newScan(context.Background(), bytes.NewReader(data), newMemory(), io.Discard, defaultLimits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.recorder.in = splice(s, s.recorder.in, fault)
+			checkProof(t, s, data, name == "none")
+		})
 	}
 }

@@ -17,20 +17,10 @@ import (
 // whose size bytes come at this place; its name is for people, nothing depends
 // on it.
 
-// A piece is a part of the tar, in the order of the tar: a raw segment, or a
-// chunk of a content. The last chunk of a content brings the content.
-type piece struct {
-	raw   *[]byte
-	part  chunk
-	last  *content
-	name  string // of the entry, with last
-	store bool   // last is to be stored and not recorded: its bytes came raw
-}
-
 // A recorder writes the record and proves it: it hashes what it has recorded,
 // the segments as written and the contents as handed to the sink.
 type recorder struct {
-	in       <-chan piece
+	in       <-chan *batch
 	out      *zstd.Encoder
 	line     []byte
 	position int
@@ -39,7 +29,7 @@ type recorder struct {
 	bytes    int64 // of contents
 }
 
-func newRecorder(in <-chan piece, w io.Writer) (*recorder, error) {
+func newRecorder(in <-chan *batch, w io.Writer) (*recorder, error) {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
 	if err != nil {
@@ -50,7 +40,7 @@ func newRecorder(in <-chan piece, w io.Writer) (*recorder, error) {
 
 func (r *recorder) run(ctx context.Context) error {
 	for {
-		p, ok, err := receive(ctx, r.in)
+		b, ok, err := receive(ctx, r.in)
 		if err != nil {
 			return err
 		}
@@ -60,35 +50,55 @@ func (r *recorder) run(ctx context.Context) error {
 			}
 			return nil
 		}
-		if p.raw != nil {
-			err = r.segment(*p.raw)
-			rawPool.Put(p.raw)
-		} else {
-			err = r.chunk(ctx, p)
-		}
-		if err != nil {
+		if err := r.batch(ctx, b); err != nil {
 			return err
 		}
 	}
 }
 
-func (r *recorder) chunk(ctx context.Context, p piece) error {
-	if p.part.block != nil {
-		r.proof.add(p.part.data)
-		p.part.block.release()
+func (r *recorder) batch(ctx context.Context, b *batch) error {
+	for i := range b.pieces {
+		p := &b.pieces[i]
+		r.proof.add(p.data)
+		if p.block != nil {
+			p.block.release()
+		}
 	}
-	if p.last == nil {
+	if b.small {
+		if _, _, err := receive(ctx, b.stored); err != nil {
+			return err
+		}
+	}
+	for i := range b.pieces {
+		if err := r.piece(ctx, &b.pieces[i]); err != nil {
+			return err
+		}
+	}
+	b.recycle()
+	return nil
+}
+
+func (r *recorder) piece(ctx context.Context, p *piece) error {
+	switch p.kind {
+	case rawBytes:
+		return r.segment(p.data)
+	case smallContent:
+		return r.content(p, p.hash, int64(len(p.data)))
+	case bigEnd, sparseEnd:
+		h, _, err := receive(ctx, p.big.done)
+		if err != nil {
+			return err
+		}
+		return r.content(p, h, p.big.size)
+	default:
 		return nil
 	}
-	h, _, err := receive(ctx, p.last.done)
-	if err != nil {
-		return err
-	}
-	r.contents = append(r.contents, contentRecord{hash: h, size: p.last.size})
-	r.bytes += p.last.size
-	size := p.last.size
-	contentPool.Put(p.last)
-	if p.store {
+}
+
+func (r *recorder) content(p *piece, h Hash, size int64) error {
+	r.contents = append(r.contents, contentRecord{hash: h, size: size})
+	r.bytes += size
+	if p.kind == sparseEnd {
 		return nil
 	}
 	return r.file(p.name, size, h)
@@ -96,7 +106,6 @@ func (r *recorder) chunk(ctx context.Context, p piece) error {
 
 // segment appends a line for raw bytes.
 func (r *recorder) segment(raw []byte) error {
-	r.proof.add(raw)
 	b := append(r.line[:0], `{"type":`...)
 	b = strconv.AppendInt(b, int64(storage.SegmentType), 10)
 	b = append(b, `,"payload":"`...)

@@ -61,21 +61,21 @@ type scan struct {
 	inlet    *inlet
 	parser   *parser
 	recorder *recorder
-	contents chan *content
+	tasks    chan task
 	sink     Sink
 }
 
 func newScan(ctx context.Context, r io.Reader, sink Sink, rec io.Writer, l Limits) (*scan, error) {
-	blocks, pieces, contents := make(chan *block, ringSize), make(chan piece, 128), make(chan *content, 32)
-	recorder, err := newRecorder(pieces, rec)
+	blocks, tasks, batches := make(chan *block, ringSize), make(chan task, ringSize), make(chan *batch, ringSize)
+	recorder, err := newRecorder(batches, rec)
 	if err != nil {
 		return nil, fmt.Errorf("write the record: %w", err)
 	}
 	ctx, fail := context.WithCancelCause(ctx)
 	return &scan{
-		ctx: ctx, fail: fail, contents: contents, sink: sink, recorder: recorder,
+		ctx: ctx, fail: fail, tasks: tasks, sink: sink, recorder: recorder,
 		inlet:  &inlet{r: r, limits: l, ring: newRing(), out: blocks, read: newFingerprint()},
-		parser: newParser(ctx, blocks, pieces, contents, l),
+		parser: newParser(ctx, blocks, newBatcher(ctx, tasks, batches), l),
 	}, nil
 }
 
@@ -93,7 +93,7 @@ func (s *scan) run() (*Layer, error) {
 	stage(s.parser.run)
 	stage(func() error { return s.recorder.run(s.ctx) })
 	for range runtime.GOMAXPROCS(0) + 1 {
-		stage(func() error { return storeContents(s.ctx, s.contents, s.sink) })
+		stage(func() error { return storeContents(s.ctx, s.tasks, s.sink) })
 	}
 	stages.Wait()
 	if err := context.Cause(s.ctx); err != nil {

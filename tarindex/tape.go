@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"sync"
 )
 
 // A tape lies under the tar parser and accounts for every byte that the parser
@@ -17,14 +16,13 @@ import (
 type tape struct {
 	ctx context.Context
 	in  <-chan *block
-	out chan<- piece
+	out *batcher
 
 	cur    *block
 	pos    int
 	offset int64 // in the stream, of the next byte to be read
 	eof    bool
 
-	raw     *[]byte
 	headers int64   // bytes that the parser may still read before errHeaders
 	phantom int64   // bytes that the parser has still to skip
 	blank   [2]bool // whether the last reads but one, and the last, were of a block of zeros
@@ -41,20 +39,8 @@ var zeros [tarBlock]byte
 // isZero is for at most one block.
 func isZero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
 
-// rawMax is the size of a raw segment from which on it is passed on, in the
-// middle of whatever it is.
-const rawMax = 64 << 10
-
-var rawPool = sync.Pool{New: func() any { b := make([]byte, 0, rawMax); return &b }}
-
-func newRaw() *[]byte {
-	b := rawPool.Get().(*[]byte)
-	*b = (*b)[:0]
-	return b
-}
-
-func newTape(ctx context.Context, in <-chan *block, out chan<- piece) *tape {
-	return &tape{ctx: ctx, in: in, out: out, raw: newRaw(), headers: math.MaxInt64}
+func newTape(ctx context.Context, in <-chan *block, out *batcher) *tape {
+	return &tape{ctx: ctx, in: in, out: out, headers: math.MaxInt64}
 }
 
 // fill makes sure that there is a byte to be read; io.EOF if there is none.
@@ -63,6 +49,10 @@ func (t *tape) fill() error {
 		if t.cur != nil {
 			t.cur.release()
 			t.cur = nil
+			if err := t.out.flush(); err != nil {
+				t.err = err
+				return err
+			}
 		}
 		if t.eof {
 			return io.EOF
@@ -115,31 +105,12 @@ func (t *tape) advance(n int) []byte {
 	return b
 }
 
-// keep appends to the raw segment.
+// keep passes on what is to be recorded as it is.
 func (t *tape) keep(b []byte) error {
-	for len(b) > 0 {
-		n := min(len(b), rawMax-len(*t.raw))
-		*t.raw = append(*t.raw, b[:n]...)
-		b = b[n:]
-		if len(*t.raw) == rawMax {
-			if err := t.flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// flush passes the raw segment on.
-func (t *tape) flush() error {
-	if len(*t.raw) == 0 {
-		return nil
-	}
-	if err := send(t.ctx, t.out, piece{raw: t.raw}); err != nil {
+	if err := t.out.keep(b); err != nil {
 		t.err = err
 		return err
 	}
-	t.raw = newRaw()
 	return nil
 }
 
@@ -184,12 +155,12 @@ func (t *tape) takeAll(n int64, holders int32) (chunk, error) {
 	}
 }
 
-// rest makes all that follows raw.
+// rest makes all that follows raw, and ends the batches.
 func (t *tape) rest() error {
 	for {
 		err := t.fill()
 		if err == io.EOF {
-			return t.flush()
+			return t.out.close()
 		}
 		if err == nil {
 			err = t.keep(t.advance(len(t.cur.data) - t.pos))
