@@ -52,6 +52,7 @@ are added or replaced, its whiteouts delete.`,
 			if err != nil {
 				return fmt.Errorf("apply %s to %s: %w", args[1], rw.Name, err)
 			}
+			a.warnOf(layer)
 			return nil
 		},
 	}

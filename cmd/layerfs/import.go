@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
 	"github.com/layerfs/layerfs/image"
@@ -40,6 +41,13 @@ named by the digest of its config.`,
 			images, err := image.Import(cmd.Context(), s, args[0], o)
 			bar.end()
 			if err != nil {
+				return err
+			}
+			chains := make([]digest.Digest, len(images))
+			for i, img := range images {
+				chains[i] = img.ChainID
+			}
+			if err := a.warnOfChains(s, chains...); err != nil {
 				return err
 			}
 			for _, img := range images {

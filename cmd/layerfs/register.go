@@ -57,8 +57,11 @@ is not stored again. Prints the ChainID.`,
 			if err != nil {
 				return fmt.Errorf("register %s: %w", args[0], err)
 			}
-			if layer, err := s.Layer(chain.DiffID); err == nil && layer.Size == 0 {
-				a.note("warning: %s was empty; that is a layer without files. Did the command before the pipe fail?", args[0])
+			if layer, err := s.Layer(chain.DiffID); err == nil {
+				if layer.Size == 0 {
+					a.note("warning: %s was empty; that is a layer without files. Did the command before the pipe fail?", args[0])
+				}
+				a.warnOf(layer)
 			}
 			return a.line("%s", chain.ID)
 		},
