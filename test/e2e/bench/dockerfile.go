@@ -16,6 +16,7 @@ const whiteout = ".wh."
 type stage struct {
 	share  int    // of the image's files, in percent
 	apt    bool   // installs packages
+	big    int    // also brings so many programs of the biggest size, as compilers are
 	lists  lists  // what it does with apt's lists of packages
 	python bool   // has Python's files, as far as there are any
 	under  string // puts its files into this folder
@@ -37,8 +38,8 @@ const (
 var pythonStages = []stage{
 	{share: 22, apt: true},
 	{share: 4, apt: true, lists: leavesLists},
-	{share: 10, apt: true, lists: removesLists},
-	{share: 30, apt: true},
+	{share: 10, apt: true, big: 1, lists: removesLists},
+	{share: 30, apt: true, big: 4},
 	{share: 2, apt: true},
 	{share: 14, python: true},
 	{links: "usr/local/bin/python3"},
@@ -83,6 +84,9 @@ func dockerfile(host map[string][]file, stages []stage, want int, limit int64) [
 			before := packages
 			packages += 1 + n/60 // files a package, about
 			layer = append(layer, dpkg(before, packages, limit)...)
+		}
+		for i := range s.big {
+			layer = append(layer, binary(fmt.Sprintf("usr/libexec/gcc/x86_64-linux-gnu/%d/cc%d", len(layers), i), limit))
 		}
 		layer = append(layer, s.lists.files(limit)...)
 		if s.links != "" {

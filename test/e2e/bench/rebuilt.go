@@ -46,7 +46,7 @@ func (b *bench) secondImport(ctx context.Context) ([]entrant, error) {
 		grown := after.less(before)
 		once.Do(func() {
 			b.report.note("import of a rebuilt image: %d files, %.2f MB, are new; the store grew by %.2f MB of contents and %.2f MB of indexes, "+
-				"the elder's were %.2f MB; layerfs wrote %.2f MB in all", len(im.changed), mb(sum(im.changed)), mb(grown.Contents),
+				"the elder's were %.2f MB; with what it only staged, layerfs wrote %.2f MB", len(im.changed), mb(sum(im.changed)), mb(grown.Contents),
 				mb(grown.Indexes()), mb(before.Indexes()), mb(s.Written))
 		})
 		if err := grown.onlyNew(im.changed, before); err != nil {
