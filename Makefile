@@ -54,8 +54,8 @@ lint: ## gofmt, vet, golangci-lint, staticcheck; known vulnerabilities when the 
 	scripts/lint
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME (20s)
-	scripts/fuzz $(FUZZTIME)
+fuzz: ## every fuzz target for FUZZTIME (20s); FUZZ=REGEXP: only these
+	scripts/fuzz $(FUZZTIME) $(if $(FUZZ),'$(FUZZ)')
 
 .PHONY: bench
 bench: build ## layerfs beside its peers, in 5 minutes (FULL=1: in 30); BENCHFLAGS='-json FILE'
