@@ -41,11 +41,11 @@ func (b *bench) importContests() []*contest {
 			},
 		}, func(ctx context.Context) ([]entrant, error) { return b.gzipImport(ctx, b.python) }),
 		table(contest{
-			work: "import, zstd layers", reference: podmanPull, weight: 6,
+			work: "import, zstd layers", reference: podmanPull, weight: 5,
 			goals: []goal{faster("", podmanPull, 0.25), small},
 		}, b.zstdImport),
 		table(contest{
-			work: "import of a node image, gzip layers", reference: podmanLoad, weight: 10,
+			work: "import of a node image, gzip layers", reference: podmanLoad, weight: 13,
 			goals: []goal{faster("", podmanLoad, 0.25), small},
 		}, func(ctx context.Context) ([]entrant, error) { return b.gzipImport(ctx, b.node) }),
 		table(contest{
