@@ -19,8 +19,8 @@
 //   - cold: on a fresh mount; as root also after dropping the kernel's caches, before the mount is made.
 //   - warm: the same work a second time on the same mount.
 //
-// A contest goes on for as many rounds as it is allowed, unless its share of the time is up; one round is always
-// made. A side that cannot run here is left out, and a note says why. Whatever happens, an interrupt included, no
+// A contest goes on for as many rounds as it is allowed. When its share of the time gets short, the slowest side stops
+// first and layerfs last; one round is always made. A side that cannot run here is left out, and a note says why. Whatever happens, an interrupt included, no
 // mount, process or file stays behind: everything is below one folder, and clearing it is the last thing done.
 //
 // [docs/benchmarks.md] tells how to read the tables.
