@@ -310,6 +310,10 @@ func TestUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	// 12345, xyz and + once; 5+5+3 and 5+1 in the layers; 13 and 19 in the images.
+	// A pack of two contents and one of one: 16 bytes in front, 48 for each content, 64 at the end.
+	if u.Packs != 2 || u.PackBytes != 2*(16+64)+3*48+9 {
+		t.Errorf("packs: %+v", u)
+	}
 	if u.Contents != 3 || u.ContentBytes != 9 || u.LayerBytes != 19 || u.ImageBytes != 32 {
 		t.Errorf("usage: %+v", u)
 	}
