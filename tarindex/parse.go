@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"strings"
 
 	"github.com/vbatts/tar-split/archive/tar"
@@ -24,6 +25,7 @@ type parser struct {
 	entries  int
 	number   int32 // of contents so far
 	expanded int64 // bytes of sparse files
+	litter   int64 // bytes of big headers since the last collection
 	path     []string
 	target   []string
 	warnings []string
@@ -57,6 +59,9 @@ func (p *parser) run() error {
 	for {
 		p.tape.headers = p.limits.Header
 		hdr, err := p.tar.Next()
+		if read := p.limits.Header - p.tape.headers; read > bigHeaders {
+			p.litter += read
+		}
 		p.tape.headers = math.MaxInt64
 		if err == io.EOF {
 			break
@@ -74,12 +79,26 @@ func (p *parser) run() error {
 		if err := p.entry(hdr); err != nil {
 			return fmt.Errorf("entry %d, %.300q: %w", p.entries, hdr.Name, err)
 		}
+		if p.litter > litterMax && len(p.tree.nodes) < treeSmall {
+			p.litter = 0
+			runtime.GC()
+		}
 	}
 	if err := p.tape.rest(); err != nil {
 		return err
 	}
 	return p.tree.finish()
 }
+
+// The tar library takes thirty times the size of an extended header to read it,
+// which is 30 MiB for the biggest. The collector would let several heaps of that
+// size pile up; so it is called after each MiB of big headers. Beside a big tree
+// they do not count, but a collection would.
+const (
+	bigHeaders = 8 << 10 // of one entry
+	litterMax  = 1 << 20
+	treeSmall  = 64 << 10 // nodes
+)
 
 // loneZeroBlock reports whether the parser stopped at one block of zeros with
 // something else after it. GNU tar takes that for the end of the archive.
@@ -106,6 +125,13 @@ func (p *parser) explain(err error) error {
 // entry deals with one entry: first its payload, which comes next in the
 // stream, then its meaning.
 func (p *parser) entry(hdr *tar.Header) error {
+	if n := max(len(hdr.Name), len(hdr.Linkname)); int64(n) > p.limits.Path {
+		return p.limits.exceeded("path", "a name of more than %d bytes")
+	}
+	if len(hdr.PAXRecords) > 0 {
+		// Cut from the whole extended header, which must not stay in memory for them.
+		hdr.Name, hdr.Linkname = strings.Clone(hdr.Name), strings.Clone(hdr.Linkname)
+	}
 	kind := kindOf(hdr)
 	number := int32(none)
 	if kind == ModeRegular && hdr.Size > 0 {

@@ -17,9 +17,6 @@ func (p *parser) place(hdr *tar.Header, kind uint32, content int32) error {
 	if kind == 0 && hdr.Typeflag != tar.TypeLink {
 		return nameError(fmt.Sprintf("is of type %q, which is no file", hdr.Typeflag))
 	}
-	if n := max(len(hdr.Name), len(hdr.Linkname)); int64(n) > p.limits.Path {
-		return p.limits.exceeded("path", "a name of more than %d bytes")
-	}
 	path, problem := splitName(p.path[:0], hdr.Name)
 	p.path = path
 	if problem != "" {

@@ -25,7 +25,7 @@ type recorder struct {
 	line     []byte
 	position int
 	proof    proof
-	contents []contentRecord
+	contents contentList
 	bytes    int64 // of contents
 }
 
@@ -96,7 +96,7 @@ func (r *recorder) piece(ctx context.Context, p *piece) error {
 }
 
 func (r *recorder) content(p *piece, h Hash, size int64) error {
-	r.contents = append(r.contents, contentRecord{hash: h, size: size})
+	r.contents.add(h, size)
 	r.bytes += size
 	if p.kind == sparseEnd {
 		return nil

@@ -29,11 +29,11 @@ type Layer struct {
 	Warnings     []string // entries that are kept for export but not in the tree, and why
 
 	tree     *tree
-	contents []contentRecord
+	contents contentList
 }
 
 // WriteIndex writes the layer's own index: input of Merge, not of a mount.
-func (l *Layer) WriteIndex(w io.Writer) error { return l.tree.write(w, l.contents) }
+func (l *Layer) WriteIndex(w io.Writer) error { return l.tree.write(w, &l.contents) }
 
 // Scan reads one layer, compressed or not, to the very end of r. It hands the
 // contents of its files to sink and writes its record to rec. What it returns

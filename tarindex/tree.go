@@ -1,6 +1,7 @@
 package tarindex
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -132,19 +133,18 @@ func (t *tree) describe(i int32, n node) error {
 // link enters a hard link. Its target is what the stream has had under that
 // path so far; else what it will have; else what a lower layer has.
 func (t *tree) link(dir int32, name string, target []string) error {
-	if i, err := t.walk(target[:len(target)-1], lookOnly); err != nil {
+	i, err := t.find(target)
+	switch {
+	case err != nil:
 		return err
-	} else if i != none {
-		i = t.lookup(i, target[len(target)-1])
-		switch {
-		case i == none || t.nodes[i].mode == 0 || t.nodes[i].flags&flagPhantom != 0:
-		case t.nodes[i].isDir():
-			return nameError("is a hard link to a directory")
-		default:
-			return t.set(dir, name, i)
-		}
+	case i == none || t.nodes[i].mode == 0 || t.nodes[i].flags&flagPhantom != 0:
+	case t.nodes[i].isDir():
+		return nameError("is a hard link to a directory")
+	default:
+		return t.set(dir, name, i)
 	}
-	return t.put(dir, name, node{target: strings.Join(target, "/"), content: none})
+	// Cloned, because a lone name is not the string's own.
+	return t.put(dir, name, node{target: strings.Clone(strings.Join(target, "/")), content: none})
 }
 
 // hide enters a whiteout.
@@ -283,7 +283,7 @@ func (t *tree) resolve(n int32) (int32, error) {
 		}
 		t.nodes[end].first = onTheWay
 		chain = append(chain, end)
-		next, err := t.find(t.nodes[end].target)
+		next, err := t.find(strings.Split(t.nodes[end].target, "/"))
 		if err != nil {
 			return none, err
 		}
@@ -306,20 +306,24 @@ func (t *tree) resolve(n int32) (int32, error) {
 }
 
 // find returns the node at a clean path, or none.
-func (t *tree) find(path string) (int32, error) {
-	parts := strings.Split(path, "/")
-	dir, err := t.walk(parts[:len(parts)-1], lookOnly)
-	if _, ok := err.(nameError); ok || dir == none {
+func (t *tree) find(path []string) (int32, error) {
+	last := len(path) - 1
+	dir, err := t.walk(path[:last], lookOnly)
+	var unplaced nameError
+	if errors.As(err, &unplaced) {
 		return none, nil
 	}
-	return t.lookup(dir, parts[len(parts)-1]), err
+	if err != nil || dir == none {
+		return none, err
+	}
+	return t.lookup(dir, path[last]), nil
 }
 
 // write encodes the tree as a layer's own index, with all contents that the
 // record of the layer refers to.
-func (t *tree) write(w io.Writer, contents []contentRecord) error {
+func (t *tree) write(w io.Writer, contents *contentList) error {
 	e := newEncoder(len(t.nodes))
-	for _, c := range contents {
+	for _, c := range contents.unique {
 		e.content(c.hash, c.size)
 	}
 	hidden := make(map[int32][]string)
@@ -332,7 +336,7 @@ func (t *tree) write(w io.Writer, contents []contentRecord) error {
 		rec := n.inode
 		switch {
 		case n.content != none:
-			c := contents[n.content]
+			c := contents.of(n.content)
 			rec.a = e.content(c.hash, c.size)
 		case n.mode&ModeType == ModeSymlink:
 			rec.a = e.str(n.target)
