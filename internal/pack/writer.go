@@ -73,10 +73,10 @@ func (w *Writer) Finish() (name string, err error) {
 	}
 	foot := footer{table: w.end, count: len(w.entries)}
 	foot.sum = foot.seal(table)
-	// A bufio.Writer keeps its first error.
-	w.w.Write(table)
-	w.w.Write(foot.encode())
-	return foot.name(), errors.Join(w.w.Flush(), w.f.Close())
+	if _, err = w.w.Write(append(table, foot.encode()...)); err == nil {
+		err = w.w.Flush()
+	}
+	return foot.name(), errors.Join(err, w.f.Close())
 }
 
 // Abort removes the file. Either it or Finish is called, once.
