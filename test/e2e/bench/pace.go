@@ -10,8 +10,8 @@ import (
 const enough = 5
 
 // A pace decides who still takes part when the time of a contest gets short. One round everybody makes. Then time is kept
-// for layerfs to make enough rounds, then for the quickest peer, and so on: who takes longest stops first, for good, so that
-// the rounds of two sides stay comparable one by one.
+// for layerfs and the peers that are as quick to make enough rounds, then for the next peer, and so on: who takes longest
+// stops first, for good, so that the rounds of two sides stay comparable one by one.
 type pace struct {
 	share   time.Duration
 	rounds  int
@@ -37,7 +37,7 @@ func (p *pace) stop(i int) { p.stopped[i] = true }
 func (p *pace) next() bool {
 	left := p.share
 	mean := make([]time.Duration, len(p.spent))
-	var first, others []int
+	var going []int
 	for i, spent := range p.spent {
 		left -= spent
 		if p.stopped[i] {
@@ -47,20 +47,23 @@ func (p *pace) next() bool {
 			return true // the first round
 		}
 		mean[i] = spent / time.Duration(p.made[i])
-		if i == 0 {
-			first = []int{i}
-		} else {
-			others = append(others, i)
-		}
+		going = append(going, i)
 	}
-	slices.SortStableFunc(others, func(a, b int) int { return cmp.Compare(mean[a], mean[b]) })
-	var kept time.Duration
-	for _, i := range append(first, others...) {
-		if p.made[i] >= p.rounds || kept+mean[i] > left {
+	if p.made[0] >= p.rounds {
+		return false
+	}
+	missing := time.Duration(max(1, min(enough, p.rounds)-p.made[0])) // rounds
+	slices.SortStableFunc(going, func(a, b int) int { return cmp.Compare(mean[a], mean[b]) })
+	var quick, kept time.Duration
+	for _, i := range going {
+		if mean[i] <= mean[0] {
+			quick += mean[i]
+			kept = quick * missing
+		} else if kept+mean[i] > left {
 			p.stop(i)
-			continue
+		} else {
+			kept += mean[i] * missing
 		}
-		kept += mean[i] * time.Duration(max(1, min(enough, p.rounds)-p.made[i]))
 	}
-	return !p.stopped[0]
+	return quick <= left
 }

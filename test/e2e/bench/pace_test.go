@@ -14,14 +14,15 @@ func TestPace(t *testing.T) {
 		share  int
 		want   []int
 	}{
-		"time for all":                   {[]int{5, 5, 20, 20}, 5, 1000, []int{5, 5, 5, 5}},
-		"no time: one round each":        {[]int{5, 5, 20, 20}, 5, 0, []int{1, 1, 1, 1}},
-		"the slow ones stop first":       {[]int{5, 5, 20, 30}, 5, 150, []int{5, 5, 3, 1}},
-		"time for layerfs only":          {[]int{10, 10, 10}, 5, 72, []int{5, 1, 1}},
-		"layerfs comes first, even slow": {[]int{20, 5}, 5, 105, []int{5, 1}},
-		"not even for layerfs":           {[]int{10, 1}, 5, 20, []int{1, 1}},
-		"as many as the time allows":     {[]int{1, 1}, 1000, 40, []int{20, 20}},
-		"fewer rounds wanted":            {[]int{5, 5}, 2, 1000, []int{2, 2}},
+		"time for all":                 {[]int{5, 5, 20, 20}, 5, 1000, []int{5, 5, 5, 5}},
+		"no time: one round each":      {[]int{5, 5, 20, 20}, 5, 0, []int{1, 1, 1, 1}},
+		"the slow ones stop first":     {[]int{5, 5, 20, 30}, 5, 150, []int{5, 5, 3, 1}},
+		"time for layerfs only":        {[]int{10, 11, 12}, 5, 75, []int{5, 1, 1}},
+		"the quick ones stay together": {[]int{10, 10, 2}, 5, 72, []int{3, 3, 3}},
+		"also with a slow layerfs":     {[]int{20, 5, 21}, 5, 140, []int{4, 4, 1}},
+		"not even for layerfs":         {[]int{10, 1}, 5, 20, []int{1, 1}},
+		"as many as the time allows":   {[]int{1, 1}, 1000, 40, []int{20, 20}},
+		"fewer rounds wanted":          {[]int{5, 5}, 2, 1000, []int{2, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPace(len(test.costs), test.rounds, time.Duration(test.share)*time.Second)
