@@ -210,6 +210,24 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
+// The header of a hard link says nothing about the file: the first one does, as
+// for umoci, even where the link comes before it.
+func TestHardLinkHeaderMeansNothing(t *testing.T) {
+	f := ent{name: "f", body: "1", mode: 0o640, uid: 1, gid: 2, mtime: 3, pax: []string{"SCHILY.xattr.user.a=b"}}
+	l := ent{typ: '1', name: "l", link: "f", mode: 0o777, uid: 7, gid: 8, mtime: 9, pax: []string{"SCHILY.xattr.user.a=c", "SCHILY.xattr.user.d=e"}}
+	for _, order := range [][]ent{{f, l}, {l, f}} {
+		x := mergeLayers(t, roundTrip(t, tarOf(order...)).index)
+		i, _ := x.Lookup(Root, "l")
+		want := Attr{Mode: ModeRegular | 0o640, UID: 1, GID: 2, Nlink: 2, Size: 1, Mtime: Time{Sec: 3}}
+		if got := x.Attr(i); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		if set := x.Xattrs(i); len(set) != 1 || string(set[0].Value) != "b" {
+			t.Errorf("xattrs: %q", set)
+		}
+	}
+}
+
 // What is no tar is refused, and tells why.
 func TestRefused(t *testing.T) {
 	good := tarOf(file("f", repeat("x", 2000)), file("g", repeat("y", 300_000)))
