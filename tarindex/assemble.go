@@ -49,6 +49,7 @@ func Assemble(ctx context.Context, rec io.Reader, open func(Hash) (io.ReadCloser
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	freeRing(a.ring)
 	if got != want {
 		return fmt.Errorf("%w: the layer %s comes out as %s; its record or a content is damaged", ErrDigest, want, got)
 	}

@@ -71,7 +71,7 @@ func Decompress(r io.Reader, l Limits) (io.ReadCloser, Compression, error) {
 		d.r, err = newGzipReader(in)
 	case Zstd:
 		var z *zstd.Decoder
-		z, err = zstd.NewReader(in, zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow(d.limits.Window)))
+		z, err = zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow(d.limits.Window)))
 		if err == nil {
 			d.r, d.close = z, z.Close
 		}

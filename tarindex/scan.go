@@ -99,6 +99,7 @@ func (s *scan) run() (*Layer, error) {
 	if err := context.Cause(s.ctx); err != nil {
 		return nil, err
 	}
+	freeRing(s.inlet.ring)
 	in, parser, recorder := s.inlet, s.parser, s.recorder
 	diffID, err := recorder.proof.diffID(&in.read)
 	if err != nil {

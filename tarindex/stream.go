@@ -34,17 +34,33 @@ func (b *block) release() {
 	case b.home != nil:
 		b.home <- b // never blocks: the ring has room for all its blocks
 	default:
-		spares.Put(b)
+		b.free()
 	}
 }
 
-// spares are blocks outside of the ring, for contents that are copied. What is
-// queued bounds their number.
-var spares = sync.Pool{New: func() any { return &block{data: make([]byte, 0, blockSize)} }}
+// buffers is the memory of blocks that no scan uses, for the next one.
+var buffers = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
-func spare() *block {
-	b := spares.Get().(*block)
+// free gives back the memory of a block that nobody uses any more.
+func (b *block) free() {
+	if b.data != nil {
+		buffers.Put((*[blockSize]byte)(b.data[:blockSize]))
+		b.data = nil
+	}
+}
+
+func (b *block) empty() {
+	if b.data == nil {
+		b.data = buffers.Get().(*[blockSize]byte)[:]
+	}
 	b.data = b.data[:0]
+}
+
+// spare returns a block outside of the ring, for a content that is copied. What
+// is queued bounds their number.
+func spare() *block {
+	b := new(block)
+	b.empty()
 	return b
 }
 
@@ -63,11 +79,20 @@ func fromRing(ctx context.Context, ring <-chan *block) (*block, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.data == nil {
-		b.data = make([]byte, 0, blockSize)
-	}
-	b.data = b.data[:0]
+	b.empty()
 	return b, nil
+}
+
+// freeRing gives back the memory of a ring that is not used any more.
+func freeRing(ring <-chan *block) {
+	for {
+		select {
+		case b := <-ring:
+			b.free()
+		default: // all that have come back
+			return
+		}
+	}
 }
 
 // send and receive are channel operations that end with the scan.
