@@ -8,15 +8,23 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // ErrSocket: a tar has no type for sockets.
 var ErrSocket = errors.New("a tar cannot hold a socket")
 
+// ErrXattr: a PAX record is KEY=VALUE, and a "=" of the key cannot be quoted.
+var ErrXattr = errors.New(`a tar cannot hold an extended attribute with "=" in its name; remove it`)
+
+// ErrTime: the one second that archive/tar cannot write, 0001-01-01 00:00:00 UTC.
+var ErrTime = errors.New("a modification time of 0001-01-01 00:00:00 UTC cannot be written; touch the file")
+
 // A TarWriter writes a layer tar. The same calls give the same bytes: nothing
 // of the machine, its users or the time of day is in it. Entries are ustar, with
-// a PAX header where an entry needs one and only there: for nanoseconds, long or
-// non-ASCII names, extended attributes, big numbers.
+// a PAX header where an entry needs one and only there: for nanoseconds and times
+// before 1970, long or non-ASCII names, extended attributes, big numbers. Names
+// that are no UTF-8 are marked with hdrcharset=BINARY, as POSIX has it.
 //
 // The caller decides the order: the directories before what is in them, an
 // opaque mark first in its directory, a file before its hard links. Paths are
@@ -147,14 +155,22 @@ func (w *TarWriter) entry(path string, hdr tar.Header, a Attr, xattrs []Xattr) e
 		mtime = *w.clamp
 	}
 	hdr.ModTime = time.Unix(mtime.Sec, int64(mtime.Nsec))
+	if hdr.ModTime.IsZero() { // which the library takes for "no time" and writes as 1970
+		return fmt.Errorf("write %q: %w", path, ErrTime)
+	}
 	if mtime.Nsec != 0 {
 		hdr.Format = tar.FormatPAX // else the library rounds to seconds
 	}
+	hdr.PAXRecords = make(map[string]string, len(xattrs))
 	for _, x := range xattrs {
-		if hdr.PAXRecords == nil {
-			hdr.PAXRecords = make(map[string]string, len(xattrs))
+		if strings.Contains(x.Name, "=") {
+			return fmt.Errorf("write %q: %w: %s", path, ErrXattr, x.Name)
 		}
 		hdr.PAXRecords[xattrPrefix+x.Name] = string(x.Value)
+	}
+	if !utf8.ValidString(hdr.Name) || !utf8.ValidString(hdr.Linkname) {
+		// PAX says UTF-8 otherwise, and bsdtar drops the target of a link that is something else.
+		hdr.PAXRecords["hdrcharset"] = "BINARY"
 	}
 	if err := w.tar.WriteHeader(&hdr); err != nil {
 		return fmt.Errorf("write %q: %w", path, err)

@@ -175,6 +175,12 @@ func TestTarWriterRefuses(t *testing.T) {
 	if err := w.File("f", Attr{Mode: ModeRegular, Size: 10}, nil, strings.NewReader("short")); !errors.Is(err, ErrTruncated) {
 		t.Error(err)
 	}
+	if err := w.Directory("d", Attr{Mode: ModeDir}, []Xattr{{"user.a=b", nil}}); !errors.Is(err, ErrXattr) {
+		t.Error(err)
+	}
+	if err := w.Directory("d", Attr{Mode: ModeDir, Mtime: Time{Sec: -62135596800}}, nil); !errors.Is(err, ErrTime) {
+		t.Error(err)
+	}
 	full := NewTarWriter(failingWriter{}, TarOptions{})
 	if err := errors.Join(full.Directory("d", Attr{Mode: ModeDir}, nil), full.Close()); !errors.Is(err, errPlanned) {
 		t.Error(err)

@@ -128,7 +128,24 @@ func contentError(h tarindex.Hash, err error) error {
 			return busy
 		}
 	}
-	return fmt.Errorf("%w: content %s: %s", syscall.EIO, h, err.Error()) // not %w: its errno is not the caller's
+	return &unreadable{h, err}
+}
+
+// unreadable says why a content cannot be read. It is EIO, whatever errno is the
+// reason, for that is not the caller's; in all else it is err.
+type unreadable struct {
+	h   tarindex.Hash
+	err error
+}
+
+func (e *unreadable) Error() string {
+	return fmt.Sprintf("%v: content %s: %v", syscall.EIO, e.h, e.err)
+}
+func (e *unreadable) Unwrap() error { return syscall.EIO }
+
+func (e *unreadable) Is(target error) bool {
+	_, errno := target.(syscall.Errno)
+	return !errno && errors.Is(e.err, target)
 }
 
 // Read reads from the regular file id into p, as pread(2): short only at the

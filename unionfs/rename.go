@@ -54,6 +54,8 @@ func (f *FS) Rename(oldParent uint64, oldName string, newParent uint64, newName 
 		return syscall.EEXIST
 	case !exists && exchange:
 		return syscall.ENOENT
+	case exchange && checkNewName(oldName) != nil: // only a lower layer can have such a name
+		return syscall.EINVAL
 	case exists && src.is(dst):
 		return nil
 	}

@@ -21,7 +21,9 @@ func newCommit(a *app) *cobra.Command {
 		Short: "Make a layer of what was changed in an RW layer; prints its ChainID",
 		Long: `Make a new layer of what was changed in an RW layer, on top of the chain it is over.
 With --tag the result also becomes an image, whose config is that of the image the RW
-layer was made from plus one layer. The RW layer stays as it is. Prints the ChainID.`,
+layer was made from plus one layer. The RW layer stays as it is. Prints the ChainID.
+With SOURCE_DATE_EPOCH the image is made at that time and no file in it is newer, so that
+the same changes give the same image.`,
 		Example: `  layerfs commit work
   layerfs commit work --tag my/debian:1
   SOURCE_DATE_EPOCH=0 layerfs commit work --tag my/reproducible:1`,
@@ -54,7 +56,8 @@ layer was made from plus one layer. The RW layer stays as it is. Prints the Chai
 					return fmt.Errorf("commit %s: %w", rw.Name, err)
 				}
 				if name != "" {
-					h := image.History{Created: created, CreatedBy: "layerfs commit " + rw.Name}
+					// Without the RW layer's name, which is often made up: the same work gives the same image.
+					h := image.History{Created: created, CreatedBy: "layerfs commit"}
 					if _, err := image.Commit(s, chain.ID, rw.Image, name, h); err != nil {
 						return fmt.Errorf("commit %s: chain %s is stored, but not tagged: %w", rw.Name, chain.ID, err)
 					}

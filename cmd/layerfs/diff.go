@@ -16,7 +16,7 @@ func newDiff(a *app) *cobra.Command {
 		Short: "Write what was changed in an RW layer as a layer tar",
 		Long: `Write what was changed in an RW layer as an OCI layer tar: the same changes give the same
 bytes. It may be mounted meanwhile; what is written to it during the diff may be in it or not.
-SOURCE_DATE_EPOCH limits the times in it.`,
+With SOURCE_DATE_EPOCH no time in it is later than that.`,
 		Example: `  layerfs diff work -o changes.tar
   layerfs diff work | tar -tv`,
 		Args:              exactly(1),

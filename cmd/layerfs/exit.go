@@ -15,6 +15,7 @@ import (
 	"github.com/layerfs/layerfs/internal/daemon"
 	"github.com/layerfs/layerfs/store"
 	"github.com/layerfs/layerfs/tarindex"
+	"github.com/layerfs/layerfs/unionfs"
 )
 
 // The exit codes. They are part of the interface (docs/cli.md); scripts rely on them.
@@ -45,6 +46,7 @@ var outcomes = []struct {
 	{syscall.EDQUOT, exitFailed, "the disk quota is used up; make room (layerfs gc, layerfs rm, layerfs rmi) and try again: nothing was lost"},
 
 	{tarindex.ErrSocket, exitFailed, "remove the socket and try again: a layer tar cannot carry one"},
+	{unionfs.ErrChanging, exitConflict, ""}, // it may be a tarindex.ErrTruncated, too
 	{store.ErrInUse, exitConflict, ""},
 	{fusefs.ErrMounted, exitConflict, ""},
 	{fusefs.ErrBusy, exitConflict, "`fuser -vm TARGET` shows who uses it; `layerfs umount --lazy` detaches it all the same"},
