@@ -22,17 +22,12 @@ func (c *checker) contentBytes() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := c.s.packs.refresh(true); err != nil {
-		return 0, err
-	}
-	c.s.packs.mu.RLock()
-	defer c.s.packs.mu.RUnlock()
-	for _, p := range c.s.packs.open {
+	err = c.s.packs.each(func(p *openPack) {
 		for e := range p.All() {
 			n += e.Size
 		}
-	}
-	return n, nil
+	})
+	return n, err
 }
 
 // contents hashes every content that is a file of its own.

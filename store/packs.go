@@ -120,6 +120,19 @@ func (ps *packSet) lookup(h tarindex.Hash, size int64) (*openPack, pack.Entry, e
 	return p, e, nil
 }
 
+// each calls f for every pack that there is and that can be used.
+func (ps *packSet) each(f func(*openPack)) error {
+	if err := ps.refresh(true); err != nil {
+		return err
+	}
+	ps.mu.RLock()
+	defer ps.mu.RUnlock()
+	for _, p := range ps.open {
+		f(p)
+	}
+	return nil
+}
+
 // refresh makes the set what the directory is. Unless it is forced it trusts the time of the directory.
 func (ps *packSet) refresh(force bool) error {
 	ps.mu.Lock()

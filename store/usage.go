@@ -109,9 +109,6 @@ func (s *Store) measure(u *Usage) error {
 
 // measurePool counts the contents, each once, and the packs.
 func (s *Store) measurePool(u *Usage) error {
-	if err := s.packs.refresh(true); err != nil {
-		return err
-	}
 	seen := map[tarindex.Hash]struct{}{}
 	note := func(h tarindex.Hash, size int64) {
 		if _, twice := seen[h]; !twice {
@@ -120,15 +117,16 @@ func (s *Store) measurePool(u *Usage) error {
 			u.ContentBytes += size
 		}
 	}
-	s.packs.mu.RLock()
-	for _, p := range s.packs.open {
+	err := s.packs.each(func(p *openPack) {
 		u.Packs++
 		u.PackBytes += p.Size()
 		for e := range p.All() {
 			note(e.Hash, e.Size)
 		}
+	})
+	if err != nil {
+		return err
 	}
-	s.packs.mu.RUnlock()
 	return s.walk("content", func(path string, fi fs.FileInfo) {
 		// A name that is no hash is not a content; check says so.
 		if h, err := tarindex.ParseHash(strings.ReplaceAll(path, "/", "")); err == nil {

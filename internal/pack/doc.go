@@ -21,9 +21,9 @@
 //
 // # Reading
 //
-// The table is mapped, and searched by interpolation: hashes are uniform, so that the guess is near and a few probes
-// do. Contents are read with pread, never through a mapping, because a file that somebody truncates should be an error
-// and not a signal. Whatever a table says, no answer leads outside of the part of the file that holds contents.
+// The table is mapped, so that all processes share one copy, and searched by interpolation: hashes are uniform, so that
+// the guess is near and a few probes do. Contents are read with pread, never through a mapping: a disk that fails is then
+// an error to who reads the file, and not a signal that ends the process. Whatever a table says, no answer leads outside of the part of the file that holds contents.
 //
 // # Writing
 //
