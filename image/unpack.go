@@ -1,11 +1,13 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -27,7 +29,7 @@ func (l layerBlob) key() string {
 // unpackAll unpacks each layer of the images that is not in the store yet and returns the DiffIDs by key.
 func unpackAll(ctx context.Context, s *store.Store, src source, images []found, o Options) (map[string]digest.Digest, error) {
 	todo := make(map[string]layerBlob)
-	var order []string // bases first, as the archive has them
+	var order []string
 	var total int64
 	for _, f := range images {
 		for _, l := range f.layers {
@@ -45,6 +47,8 @@ func unpackAll(ctx context.Context, s *store.Store, src source, images []found, 
 		o.Parallel = runtime.GOMAXPROCS(0)
 	}
 	g.SetLimit(o.Parallel)
+	// The biggest first, so that none is left for one processor when the others have nothing to do any more.
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(todo[b].size, todo[a].size) })
 	for _, key := range order {
 		g.Go(func() error {
 			if err := ctx.Err(); err != nil {
