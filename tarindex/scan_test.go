@@ -62,10 +62,15 @@ type scanned struct {
 
 func scanReader(t testing.TB, r io.Reader) (scanned, error) {
 	t.Helper()
+	return scanWithin(t, r, Limits{})
+}
+
+func scanWithin(t testing.TB, r io.Reader, l Limits) (scanned, error) {
+	t.Helper()
 	s := scanned{sink: newMemory()}
 	var rec bytes.Buffer
 	var err error
-	s.Layer, err = Scan(context.Background(), r, s.sink, &rec, ScanOptions{})
+	s.Layer, err = Scan(context.Background(), r, s.sink, &rec, ScanOptions{Limits: l})
 	if err != nil {
 		return s, err
 	}
@@ -89,7 +94,12 @@ func scanReader(t testing.TB, r io.Reader) (scanned, error) {
 // roundTrip scans data and proves that it comes back.
 func roundTrip(t testing.TB, data []byte) scanned {
 	t.Helper()
-	s, err := scanReader(t, bytes.NewReader(data))
+	return roundTripWithin(t, data, Limits{})
+}
+
+func roundTripWithin(t testing.TB, data []byte, l Limits) scanned {
+	t.Helper()
+	s, err := scanWithin(t, bytes.NewReader(data), l)
 	if err != nil {
 		t.Fatal(err)
 	}
