@@ -81,11 +81,11 @@ func (p *pool) claimSmall(h tarindex.Hash, have bool) (*pack.Writer, error) {
 
 // Create implements tarindex.Sink.
 func (p *pool) Create() (tarindex.ContentWriter, error) {
-	f, err := os.OpenFile(filepath.Join(p.dir, fmt.Sprintf("new-%d", p.names.Add(1))), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
+	f, err := createSparse(filepath.Join(p.dir, fmt.Sprintf("new-%d", p.names.Add(1))))
 	if err != nil {
 		return nil, err
 	}
-	return &contentWriter{f, p, 0}, nil
+	return contentWriter{f, p}, nil
 }
 
 // claimLarge tells whether the caller is to keep the content: the first one to come with a content that content/ lacks.
@@ -183,31 +183,21 @@ func (p *pool) moveLarge() (made bool, err error) {
 
 // contentWriter writes one content whose hash is known at its end.
 type contentWriter struct {
-	f    *os.File
+	*sparseFile
 	pool *pool
-	n    int64
-}
-
-// Write implements io.Writer.
-func (c *contentWriter) Write(b []byte) (int, error) {
-	n, err := c.f.Write(b)
-	c.n += int64(n)
-	return n, err
 }
 
 // Commit implements tarindex.ContentWriter.
-func (c *contentWriter) Commit(h tarindex.Hash) error {
-	mine, err := c.pool.claimLarge(h, c.n)
+func (c contentWriter) Commit(h tarindex.Hash) error {
+	mine, err := c.pool.claimLarge(h, c.size)
 	if !mine || err != nil {
-		return errors.Join(err, c.Abort())
+		return errors.Join(err, c.remove())
 	}
-	if err := c.f.Close(); err != nil {
+	if err := c.close(); err != nil {
 		return err
 	}
 	return os.Rename(c.f.Name(), filepath.Join(c.pool.dir, h.String()))
 }
 
 // Abort implements tarindex.ContentWriter.
-func (c *contentWriter) Abort() error {
-	return errors.Join(c.f.Close(), os.Remove(c.f.Name()))
-}
+func (c contentWriter) Abort() error { return c.remove() }

@@ -13,8 +13,8 @@ import (
 	"github.com/layerfs/layerfs/tarindex"
 )
 
-// Usage is what the store holds and what that costs. Sizes are lengths of files in bytes, but for RW layers and litter,
-// which may have holes: those are bytes of disk.
+// Usage is what the store holds and what that costs. Sizes are lengths of files in bytes, so that contents compare with
+// layers and images, whatever of their zeros is holes; but for RW layers and litter: those are bytes of disk.
 type Usage struct {
 	Images   int `json:"images"`
 	Chains   int `json:"chains"`
