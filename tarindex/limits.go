@@ -34,7 +34,7 @@ var defaultLimits = Limits{
 	Size:    1 << 40,
 	Sparse:  64 << 30,
 	Ratio:   40_000,
-	Window:  8 << 20,
+	Window:  32 << 20,
 }
 
 // A Limit is one field of Limits, for those who let people set it by name.

@@ -222,7 +222,7 @@ func hostileStreams(t *testing.T) []hostileStream {
 			w.Write(runFilter(t, make([]byte, 1024), "xz"))
 		}},
 		{"xz with a big dictionary", func(w io.Writer) {
-			w.Write(runFilter(t, tarOf(file("f", repeat("x", 100<<20))), "xz", "--lzma2=preset=0,dict=8MiB"))
+			w.Write(runFilter(t, tarOf(file("f", repeat("x", 100<<20))), "xz", "--lzma2=preset=0,dict=32MiB"))
 		}},
 		{"skippable frames", func(w io.Writer) {
 			frame := append([]byte("\x50\x2a\x4d\x18\x00\x00\x10\x00"), make([]byte, 1<<20)...)
@@ -233,7 +233,7 @@ func hostileStreams(t *testing.T) []hostileStream {
 			w.Write(runFilter(t, make([]byte, 1024), "zstd", "-q"))
 		}},
 		{"zstd with a big window", func(w io.Writer) {
-			z, err := zstd.NewWriter(w, zstd.WithWindowSize(8<<20), zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+			z, err := zstd.NewWriter(w, zstd.WithWindowSize(32<<20), zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 			if err != nil {
 				t.Error(err)
 			}

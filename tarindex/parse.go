@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"runtime"
 	"strings"
 
 	"github.com/vbatts/tar-split/archive/tar"
@@ -25,7 +24,7 @@ type parser struct {
 	entries  int
 	number   int32 // of contents so far
 	expanded int64 // bytes of sparse files
-	litter   int64 // bytes of big headers since the last collection
+	litter   litter
 	path     []string
 	target   []string
 	warnings []string
@@ -59,9 +58,7 @@ func (p *parser) run() error {
 	for {
 		p.tape.headers = p.limits.Header
 		hdr, err := p.tar.Next()
-		if read := p.limits.Header - p.tape.headers; read > bigHeaders {
-			p.litter += read
-		}
+		p.litter.add(p.limits.Header-p.tape.headers, len(p.tree.nodes))
 		p.tape.headers = math.MaxInt64
 		if err == io.EOF {
 			break
@@ -79,26 +76,12 @@ func (p *parser) run() error {
 		if err := p.entry(hdr); err != nil {
 			return fmt.Errorf("entry %d, %.300q: %w", p.entries, hdr.Name, err)
 		}
-		if p.litter > litterMax && len(p.tree.nodes) < treeSmall {
-			p.litter = 0
-			runtime.GC()
-		}
 	}
 	if err := p.tape.rest(); err != nil {
 		return err
 	}
 	return p.tree.finish()
 }
-
-// The tar library takes thirty times the size of an extended header to read it,
-// which is 30 MiB for the biggest. The collector would let several heaps of that
-// size pile up; so it is called after each MiB of big headers. Beside a big tree
-// they do not count, but a collection would.
-const (
-	bigHeaders = 8 << 10 // of one entry
-	litterMax  = 1 << 20
-	treeSmall  = 64 << 10 // nodes
-)
 
 // loneZeroBlock reports whether the parser stopped at one block of zeros with
 // something else after it. GNU tar takes that for the end of the archive.

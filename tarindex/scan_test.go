@@ -94,12 +94,7 @@ func scanWithin(t testing.TB, r io.Reader, l Limits) (scanned, error) {
 // roundTrip scans data and proves that it comes back.
 func roundTrip(t testing.TB, data []byte) scanned {
 	t.Helper()
-	return roundTripWithin(t, data, Limits{})
-}
-
-func roundTripWithin(t testing.TB, data []byte, l Limits) scanned {
-	t.Helper()
-	s, err := scanWithin(t, bytes.NewReader(data), l)
+	s, err := scanReader(t, bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 // memory of a scan is bounded, and a stage that is slow slows the others down.
 const (
 	blockSize = 256 << 10
-	ringSize  = 32 // blocks
+	ringSize  = 16 // blocks
 )
 
 type block struct {

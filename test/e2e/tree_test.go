@@ -25,11 +25,11 @@ func TestImages(t *testing.T) {
 
 // untouched takes an image file through the main job without a change: import, mount, compare
 // with an independent reading of its tars, export each layer, save in both
-// formats, and read the result with skopeo. The options are those of the import.
-func untouched(b *box, src string, options ...string) {
+// formats, and read the result with skopeo.
+func untouched(b *box, src string) {
 	b.t.Helper()
 	images := readImage(b, src)
-	names := lines(b.layerfs(append([]string{"import", src}, options...)...))
+	names := lines(b.layerfs("import", src))
 	refs := firstNames(b, names, len(images))
 	for i, im := range images {
 		imageTree(b, im, refs[i], "rw"+itoa(i))
