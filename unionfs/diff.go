@@ -22,7 +22,8 @@ import (
 //
 // A tar cannot hold sockets, nor names that begin with ".wh.": both are errors
 // (tarindex.ErrSocket, tarindex.ErrName) that name the file. So is a file that
-// becomes shorter meanwhile (tarindex.ErrTruncated).
+// becomes shorter meanwhile (tarindex.ErrTruncated), and one whose data is the
+// lower's and not what it was (tarindex.ErrCorrupt).
 func (f *FS) Diff(ctx context.Context, w io.Writer, o tarindex.TarOptions) error {
 	found, err := f.compare()
 	if err != nil {
@@ -52,8 +53,9 @@ type differ struct {
 type record struct {
 	attr   tarindex.Attr
 	xattrs []tarindex.Xattr
-	target string // of a symbolic link
-	data   source // of a regular file
+	target string       // of a symbolic link
+	data   source       // of a regular file
+	low    tarindex.Ino // the lower file whose data that is; 0, which is the root: none
 }
 
 func (d *differ) write(c change) error {
@@ -76,7 +78,7 @@ func (d *differ) write(c change) error {
 	case unix.S_IFDIR:
 		return d.tar.Directory(path, r.attr, r.xattrs)
 	case unix.S_IFREG:
-		err := d.tar.File(path, r.attr, r.xattrs, r.data.reader(d.ctx, r.attr.Size))
+		err := d.tar.File(path, r.attr, r.xattrs, &contextReader{d.ctx, d.f.dataOf(r)})
 		if errors.Is(err, tarindex.ErrTruncated) {
 			err = fmt.Errorf("%w: %w", ErrChanging, err)
 		}
@@ -105,16 +107,23 @@ func (f *FS) record(o object) (r record, err error) {
 	case unix.S_IFLNK:
 		r.target, err = f.target(o)
 	case unix.S_IFREG:
-		r.data, err = f.sourceOf(o)
+		r.data, r.low, err = f.upperData(o)
+		r.data, err = f.orLower(r.data, r.low, err)
 	}
 	return r, err
 }
 
-// reader reads size bytes of s, unless ctx ends before.
-func (s source) reader(ctx context.Context, size int64) io.Reader {
-	return &contextReader{ctx, s.section(size)}
+// dataOf reads the data of a regular file. Nobody has looked at that of a lower
+// file since it came in, so it is verified.
+func (f *FS) dataOf(r record) io.Reader {
+	if h, ok := f.lower.Content(r.low); ok {
+		whole := io.NewSectionReader(r.data.d, r.data.d.base, f.lower.Attr(r.low).Size)
+		return newVerifiedReader(whole, h, r.attr.Size)
+	}
+	return r.data.section(r.attr.Size)
 }
 
+// A contextReader reads until ctx ends.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader

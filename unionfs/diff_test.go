@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"os"
@@ -323,5 +324,37 @@ func TestDiffOfAFileThatGoes(t *testing.T) {
 	u.ok(u.unlink("/d/new"))
 	if err := other.Diff(context.Background(), io.Discard, tarindex.TarOptions{}); !errors.Is(err, ErrChanging) || !strings.Contains(err.Error(), "/d/new") {
 		t.Errorf("got %v, want ErrChanging with the path", err)
+	}
+}
+
+// A flipped bit in the data of the lower does not get into a layer, wherever it
+// is, and whether a file shows that byte or not. The file is named.
+func TestDiffOfDamage(t *testing.T) {
+	for _, body := range []string{"a small one, with neighbours or not", "another small one", "and 3 more", bigBody()} {
+		for _, at := range []int{0, len(body) / 2, len(body) - 1} {
+			for _, shown := range []int{len(body), 1} {
+				u := newUnion(t, file("dir/file", body), file("dir/other", "other"))
+				u.ok(u.chmod("/dir/file", 0o600))
+				if shown < len(body) {
+					u.ok(u.truncate("/dir/file", int64(shown)))
+				}
+				if diff, err := diffOf(u.FS); err != nil || !bytes.Contains(diff, []byte(body[:shown])) {
+					t.Fatalf("before: %v", err)
+				}
+				h := tarindex.Hash(sha256.Sum256([]byte(body)))
+				b, err := os.ReadFile(u.pool.path(h))
+				u.ok(err)
+				off := at
+				if packed(h, int64(len(body))) {
+					off += len(neighbour)
+				}
+				b[off] ^= 0x10
+				u.ok(os.WriteFile(u.pool.path(h), b, 0o644))
+				_, err = diffOf(u.FS)
+				if !errors.Is(err, tarindex.ErrCorrupt) || !strings.Contains(err.Error(), "dir/file") || !strings.Contains(err.Error(), h.String()) {
+					t.Errorf("%d bytes, %d flipped, %d shown: %v", len(body), at, shown, err)
+				}
+			}
+		}
 	}
 }

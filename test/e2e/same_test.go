@@ -127,6 +127,9 @@ open("large.tar", "wb").write(make.Layer().dir("opt").file("opt/large", b"large"
 		{"removed", `rm -r .wh.lower`, 1, []string{".wh.lower"}},
 		{"changed", `echo more >> .wh.lower/file`, 1, []string{".wh.lower"}},
 		// With attributes alone in the upper, the content is the lower layer's.
+		// Bytes that are not what came in do not go out under a new digest.
+		{"flipped", `chmod 600 opt/large; f=$(find "$LAYERFS_ROOT"/content -type f -size +400k); chmod u+w "$f"
+			printf X | dd of="$f" bs=1 seek=300000 conv=notrunc status=none`, 5, []string{"opt/large", "damaged"}},
 		{"large", `chmod 600 opt/large; find "$LAYERFS_ROOT"/content -type f -size +400k -delete`, 5, []string{"opt/large"}},
 		{"small", `chmod 600 opt/small
 			grep -rlF 'small, and nowhere else' "$LAYERFS_ROOT" | while read -r f; do chmod u+w "$f"; truncate -s 0 "$f"; done`, 5, []string{"opt/small"}},
