@@ -22,6 +22,8 @@ func splitName(parts []string, name string) (_ []string, problem string) {
 		case part == "" || part == ".":
 		case part == "..":
 			return parts, `has a component ".."`
+		case strings.IndexByte(part, 0) >= 0: // the tar library lets GNU.sparse.name have it
+			return parts, "has a NUL byte"
 		case len(part) > nameMax && !longWhiteout(part):
 			return parts, fmt.Sprintf("has a component of %d bytes, a directory holds at most %d", len(part), nameMax)
 		default:
