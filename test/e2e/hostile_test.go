@@ -25,10 +25,10 @@ type hostile struct {
 
 func regular(name string) tar.Header { return tar.Header{Typeflag: tar.TypeReg, Name: name} }
 func folder(name string) tar.Header  { return tar.Header{Typeflag: tar.TypeDir, Name: name} }
-func symlinked(name, to string) tar.Header {
+func symLinked(name, to string) tar.Header {
 	return tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: to}
 }
-func hardlinked(name, to string) tar.Header {
+func hardLinked(name, to string) tar.Header {
 	return tar.Header{Typeflag: tar.TypeLink, Name: name, Linkname: to}
 }
 
@@ -55,44 +55,44 @@ func hostiles(victim string) []hostile {
 		{name: "many slashes", entries: []tar.Header{regular("//" + victim)}, want: below(at, at+"=//"+victim)},
 		{name: "proc", entries: []tar.Header{regular("/proc/self/cwd/victim"), regular("proc/self/fd/3/x")},
 			want: []string{"proc/", "proc/self/", "proc/self/cwd/", "proc/self/cwd/victim=/proc/self/cwd/victim", "proc/self/fd/", "proc/self/fd/3/", "proc/self/fd/3/x=proc/self/fd/3/x"}},
-		{name: "no name", entries: []tar.Header{regular(""), regular("."), regular("/."), symlinked(".", "/etc"), symlinked("", "/etc")}},
+		{name: "no name", entries: []tar.Header{regular(""), regular("."), regular("/."), symLinked(".", "/etc"), symLinked("", "/etc")}},
 		{name: "control characters", entries: []tar.Header{regular("a\nb"), regular("\x1b[2J"), regular("\\..\\victim"), regular("-rf"), regular("$(id)")},
 			want: []string{"$(id)=$(id)", "-rf=-rf", "\x1b[2J=\x1b[2J", "\\..\\victim=\\..\\victim", "a\nb=a\nb"}},
 		{name: "device", entries: []tar.Header{{Typeflag: tar.TypeFifo, Name: "pipe"}}, want: []string{"pipe|"}},
 
-		{name: "through an absolute link", entries: []tar.Header{symlinked("l", dir), regular("l/victim")},
+		{name: "through an absolute link", entries: []tar.Header{symLinked("l", dir), regular("l/victim")},
 			want: append(below(at, at+"=l/victim"), "l -> "+dir)},
-		{name: "through a relative link", entries: []tar.Header{symlinked("l", up+filepath.Dir(at)), regular("l/victim")},
+		{name: "through a relative link", entries: []tar.Header{symLinked("l", up+filepath.Dir(at)), regular("l/victim")},
 			want: append(below(at, at+"=l/victim"), "l -> "+up+filepath.Dir(at))},
-		{name: "through two links", entries: []tar.Header{folder("d"), symlinked("d/up", ".."), symlinked("l", "d/up/d/up/.."), regular("l/x")},
+		{name: "through two links", entries: []tar.Header{folder("d"), symLinked("d/up", ".."), symLinked("l", "d/up/d/up/.."), regular("l/x")},
 			want: []string{"d/", "d/up -> ..", "l -> d/up/d/up/..", "x=l/x"}},
-		{name: "link over itself", entries: []tar.Header{symlinked("l", victim), regular("l")}, want: []string{"l=l"}},
-		{name: "folder over a link", entries: []tar.Header{symlinked("l", dir), folder("l"), regular("l/victim")}, want: []string{"l/", "l/victim=l/victim"}},
-		{name: "link over a folder", entries: []tar.Header{folder("l"), regular("l/old"), symlinked("l", dir), regular("l/victim")},
+		{name: "link over itself", entries: []tar.Header{symLinked("l", victim), regular("l")}, want: []string{"l=l"}},
+		{name: "folder over a link", entries: []tar.Header{symLinked("l", dir), folder("l"), regular("l/victim")}, want: []string{"l/", "l/victim=l/victim"}},
+		{name: "link over a folder", entries: []tar.Header{folder("l"), regular("l/old"), symLinked("l", dir), regular("l/victim")},
 			want: append(below(at, at+"=l/victim"), "l -> "+dir)},
-		{name: "link in a lower layer", lower: []tar.Header{symlinked("l", dir)}, entries: []tar.Header{regular("l/victim")}, want: []string{"l/", "l/victim=l/victim"}},
-		{name: "endless links", entries: []tar.Header{symlinked("a", "b"), symlinked("b", "a"), regular("a/x"), symlinked("s", "."), regular("s/s/s/s/x")},
+		{name: "link in a lower layer", lower: []tar.Header{symLinked("l", dir)}, entries: []tar.Header{regular("l/victim")}, want: []string{"l/", "l/victim=l/victim"}},
+		{name: "endless links", entries: []tar.Header{symLinked("a", "b"), symLinked("b", "a"), regular("a/x"), symLinked("s", "."), regular("s/s/s/s/x")},
 			want: []string{"a -> b", "b -> a", "s -> .", "x=s/s/s/s/x"}},
-		{name: "link without target", entries: []tar.Header{symlinked("l", ""), regular("good")}, want: []string{"good=good"}},
-		{name: "link to a hidden place", entries: []tar.Header{symlinked("l", "/proc/self/cwd"), regular("l/victim")},
+		{name: "link without target", entries: []tar.Header{symLinked("l", ""), regular("good")}, want: []string{"good=good"}},
+		{name: "link to a hidden place", entries: []tar.Header{symLinked("l", "/proc/self/cwd"), regular("l/victim")},
 			want: []string{"l -> /proc/self/cwd", "proc/", "proc/self/", "proc/self/cwd/", "proc/self/cwd/victim=l/victim"}},
-		{name: "folder through a link", entries: []tar.Header{symlinked("l", up+"etc"), folder("l/new")}, want: []string{"etc/", "etc/new/", "l -> " + up + "etc"}},
+		{name: "folder through a link", entries: []tar.Header{symLinked("l", up+"etc"), folder("l/new")}, want: []string{"etc/", "etc/new/", "l -> " + up + "etc"}},
 
-		{name: "hard link out", entries: []tar.Header{hardlinked("h", victim), hardlinked("i", up+at), hardlinked("j", "../victim"), regular("good")}, want: []string{"good=good"}},
-		{name: "hard link through a link", entries: []tar.Header{symlinked("l", dir), hardlinked("h", "l/victim")}, want: []string{"l -> " + dir}},
-		{name: "hard link to a link", entries: []tar.Header{symlinked("l", victim), hardlinked("h", "l")}, want: []string{"h -> " + victim, "l -> " + victim}},
-		{name: "chmod of a hard link to a link", entries: []tar.Header{symlinked("l", victim), hardlinked("h", "l"), {Typeflag: tar.TypeLink, Name: "h2", Linkname: "h", Mode: 0o4777}},
+		{name: "hard link out", entries: []tar.Header{hardLinked("h", victim), hardLinked("i", up+at), hardLinked("j", "../victim"), regular("good")}, want: []string{"good=good"}},
+		{name: "hard link through a link", entries: []tar.Header{symLinked("l", dir), hardLinked("h", "l/victim")}, want: []string{"l -> " + dir}},
+		{name: "hard link to a link", entries: []tar.Header{symLinked("l", victim), hardLinked("h", "l")}, want: []string{"h -> " + victim, "l -> " + victim}},
+		{name: "chmod of a hard link to a link", entries: []tar.Header{symLinked("l", victim), hardLinked("h", "l"), {Typeflag: tar.TypeLink, Name: "h2", Linkname: "h", Mode: 0o4777}},
 			want: []string{"h -> " + victim, "h2 -> " + victim, "l -> " + victim}},
-		{name: "write through a hard link", entries: []tar.Header{symlinked("l", victim), hardlinked("h", "l"), regular("h")}, want: []string{"h=h", "l -> " + victim}},
-		{name: "hard link to a folder", entries: []tar.Header{bin, hardlinked("h", "bin"), hardlinked("r", "/"), hardlinked("e", "")}, want: []string{"bin/"}},
-		{name: "hard links to each other", entries: []tar.Header{hardlinked("a", "b"), hardlinked("b", "a"), hardlinked("c", "c")}},
+		{name: "write through a hard link", entries: []tar.Header{symLinked("l", victim), hardLinked("h", "l"), regular("h")}, want: []string{"h=h", "l -> " + victim}},
+		{name: "hard link to a folder", entries: []tar.Header{bin, hardLinked("h", "bin"), hardLinked("r", "/"), hardLinked("e", "")}, want: []string{"bin/"}},
+		{name: "hard links to each other", entries: []tar.Header{hardLinked("a", "b"), hardLinked("b", "a"), hardLinked("c", "c")}},
 
 		{name: "whiteouts of here and above", lower: []tar.Header{regular("d/f")}, entries: []tar.Header{regular(".wh."), regular(".wh.."), regular(".wh..."), regular("d/.wh."), regular("d/.wh.."), regular("d/.wh...")},
 			want: []string{"d/", "d/f=d/f"}},
 		{name: "whiteouts out", lower: []tar.Header{regular("f")}, entries: []tar.Header{regular("../.wh.victim"), regular(up + filepath.Dir(at) + "/.wh.victim"), regular(".wh.victim"), regular(filepath.Dir(victim) + "/.wh.victim")}, want: []string{"f=f"}},
-		{name: "whiteout through a link", lower: []tar.Header{regular("f")}, entries: []tar.Header{symlinked("l", dir), regular("l/.wh.victim"), regular("l/.wh..wh..opq")}, want: []string{"f=f", "l -> " + dir}},
-		{name: "whiteout of a link", lower: []tar.Header{symlinked("l", victim), regular("f")}, entries: []tar.Header{regular(".wh.l")}, want: []string{"f=f"}},
-		{name: "opaque root", lower: []tar.Header{regular("f"), symlinked("l", victim)}, entries: []tar.Header{regular(".wh..wh..opq")}},
+		{name: "whiteout through a link", lower: []tar.Header{regular("f")}, entries: []tar.Header{symLinked("l", dir), regular("l/.wh.victim"), regular("l/.wh..wh..opq")}, want: []string{"f=f", "l -> " + dir}},
+		{name: "whiteout of a link", lower: []tar.Header{symLinked("l", victim), regular("f")}, entries: []tar.Header{regular(".wh.l")}, want: []string{"f=f"}},
+		{name: "opaque root", lower: []tar.Header{regular("f"), symLinked("l", victim)}, entries: []tar.Header{regular(".wh..wh..opq")}},
 	}
 }
 
