@@ -31,9 +31,10 @@ const smallMax = blockSize
 
 // A content is one that is too big for a batch, on its way to the sink.
 type content struct {
-	size  int64
-	parts chan chunk // closed after the last
-	done  chan Hash  // room for one, from the worker
+	size    int64
+	parts   chan chunk // closed after the last
+	done    chan Hash  // room for one, from the worker
+	dropped bool       // nobody wants it; known when parts is closed
 }
 
 // A chunk is a part of a content that lies in a block, which it holds.
@@ -100,6 +101,12 @@ func (c *content) store(ctx context.Context, sink Sink) error {
 		if err != nil {
 			return storeError(c.size, errors.Join(err, w.Abort()))
 		}
+	}
+	if c.dropped {
+		if err := w.Abort(); err != nil {
+			return storeError(c.size, err)
+		}
+		return nil
 	}
 	sum := Hash(h.Sum(nil))
 	if err := w.Commit(sum); err != nil {

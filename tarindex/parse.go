@@ -39,12 +39,18 @@ func newParser(ctx context.Context, in <-chan *block, out *batcher, l Limits) *p
 // warningsMax is the number of warnings that a layer keeps.
 const warningsMax = 100
 
-func (p *parser) warn(hdr *tar.Header, problem string) {
+func (p *parser) warn(hdr *tar.Header, problem string) { p.warnOf(hdr.Name, problem) }
+
+func (p *parser) warnOf(name, problem string) {
+	p.note(fmt.Sprintf("entry %d, %.300q, %s", p.entries, name, problem))
+}
+
+func (p *parser) note(warning string) {
 	if len(p.warnings) == warningsMax {
 		p.silent++
 		return
 	}
-	p.warnings = append(p.warnings, fmt.Sprintf("entry %d, %.300q, %s", p.entries, hdr.Name, problem))
+	p.warnings = append(p.warnings, warning)
 }
 
 func (p *parser) warned() []string {
@@ -56,22 +62,18 @@ func (p *parser) warned() []string {
 
 func (p *parser) run() error {
 	for {
-		p.tape.headers = p.limits.Header
-		hdr, err := p.tar.Next()
-		p.litter.add(p.limits.Header-p.tape.headers, len(p.tree.nodes))
-		p.tape.headers = math.MaxInt64
+		hdr, err := p.next()
 		if err == io.EOF {
 			break
 		}
-		if err == tar.ErrHeader && p.loneZeroBlock() {
-			p.warnings = append(p.warnings, fmt.Sprintf("the archive ends with a lone zero block before byte %d", p.tape.offset))
-			break
-		}
 		if err != nil {
-			return p.explain(err)
+			return err
 		}
-		if p.entries++; int64(p.entries) > p.limits.Entries {
-			return fmt.Errorf("entry %d, %.300q: %w", p.entries, hdr.Name, p.limits.exceeded("entries", "more than %d entries"))
+		if hdr == nil { // left out
+			continue
+		}
+		if err := p.count(hdr.Name); err != nil {
+			return err
 		}
 		if err := p.entry(hdr); err != nil {
 			return fmt.Errorf("entry %d, %.300q: %w", p.entries, hdr.Name, err)
@@ -83,26 +85,27 @@ func (p *parser) run() error {
 	return p.tree.finish()
 }
 
-// loneZeroBlock reports whether the parser stopped at one block of zeros with
-// something else after it. GNU tar takes that for the end of the archive.
-func (p *parser) loneZeroBlock() bool {
-	return p.entries > 0 && p.tape.blank == [2]bool{true, false}
+// next returns the next header; nil for an entry that is left out.
+func (p *parser) next() (*tar.Header, error) {
+	p.tape.beginHeaders(p.limits.Header)
+	hdr, err := p.tar.Next()
+	if p.senseless(err) {
+		hdr, err = p.mend()
+	}
+	p.tape.inHeaders = false
+	p.litter.add(int64(len(p.tape.headers)), len(p.tree.nodes))
+	if err != nil && err != io.EOF {
+		return nil, p.explain(err)
+	}
+	return hdr, err
 }
 
-// explain gives the errors of the tar library the words of this package.
-func (p *parser) explain(err error) error {
-	switch {
-	case p.tape.err == errHeaders:
-		return fmt.Errorf("after entry %d, at byte %d: %w", p.entries, p.tape.offset, p.limits.exceeded("header", "one entry has headers of more than %d bytes"))
-	case p.tape.err != nil:
-		return p.tape.err
-	case errors.Is(err, tar.ErrFieldTooLong):
-		return fmt.Errorf("%w: one extended header of more than 1 MiB before byte %d, after entry %d; no option raises this", ErrLimit, p.tape.offset, p.entries)
-	case errors.Is(err, io.ErrUnexpectedEOF) && (p.entries > 0 || p.tape.offset >= tarBlock):
-		return fmt.Errorf("%w: the stream ends at byte %d, in the middle of entry %d", ErrTruncated, p.tape.offset, p.entries+1)
-	default:
-		return p.notTar(err)
+// count counts an entry.
+func (p *parser) count(name string) error {
+	if p.entries++; int64(p.entries) > p.limits.Entries {
+		return fmt.Errorf("entry %d, %.300q: %w", p.entries, name, p.limits.exceeded("entries", "more than %d entries"))
 	}
+	return nil
 }
 
 // entry deals with one entry: first its payload, which comes next in the
@@ -118,16 +121,17 @@ func (p *parser) entry(hdr *tar.Header) error {
 	kind := kindOf(hdr)
 	number := int32(none)
 	if kind == ModeRegular && hdr.Size > 0 {
-		if err := p.payload(hdr); err != nil {
+		err := p.payload(hdr)
+		if misfit, ok := err.(misfitError); ok {
+			return p.leaveOutMisfit(misfit)
+		}
+		if err != nil {
 			return err
 		}
 		number = p.number
 		p.number++
-	} else if !sparse(hdr) {
-		// Of no file, so that nothing but headers is left for the next entry.
-		if _, err := io.Copy(io.Discard, p.tar); err != nil {
-			return p.explain(err)
-		}
+	} else if err := p.discard(hdr); err != nil {
+		return err
 	}
 	if unknownSparse(hdr) {
 		p.warn(hdr, "claims to be sparse, but not in a form that is known; its bytes are shown as they are stored")
@@ -142,6 +146,22 @@ func (p *parser) entry(hdr *tar.Header) error {
 		p.tree.compact()
 	}
 	return err
+}
+
+// discard goes past the payload of what is no file, or an empty one, so that
+// nothing but headers is left for the next entry.
+func (p *parser) discard(hdr *tar.Header) error {
+	if sparse(hdr) { // with holes that the library would read
+		f, err := p.frame()
+		if err != nil {
+			return p.explain(err)
+		}
+		return p.skip(f)
+	}
+	if _, err := io.Copy(io.Discard, p.tar); err != nil {
+		return p.explain(err)
+	}
+	return nil
 }
 
 // kindOf returns the file type of an entry; 0 for one that is no file. Types
@@ -231,12 +251,13 @@ func (p *parser) sparsePayload(hdr *tar.Header) error {
 	if err != nil {
 		return err
 	}
+	defer close(c.parts)
 	for left := hdr.Size; left > 0; {
 		b := spare()
 		b.refs.Store(1)
 		n, err := io.ReadFull(p.tar, b.data[:min(left, blockSize)])
 		if err != nil {
-			return p.badSparse(err)
+			return p.badSparse(c, err)
 		}
 		left -= int64(n)
 		if err := send(p.ctx, c.parts, chunk{data: b.data[:n], block: b}); err != nil {
@@ -244,19 +265,19 @@ func (p *parser) sparsePayload(hdr *tar.Header) error {
 		}
 	}
 	if _, err := p.tar.Read(make([]byte, 1)); err != io.EOF {
-		return p.badSparse(err)
+		return p.badSparse(c, err)
 	}
-	close(c.parts)
 	p.out.add(piece{kind: sparseEnd, big: c})
 	return nil
 }
 
-// badSparse explains why the bytes of a sparse file cannot be read.
-func (p *parser) badSparse(err error) error {
+// badSparse drops what has been read of a sparse file that cannot be read.
+func (p *parser) badSparse(c *content, err error) error {
+	c.dropped = true
 	if p.tape.err != nil || errors.Is(err, io.ErrUnexpectedEOF) {
 		return p.explain(err)
 	}
-	return fmt.Errorf("%w: its sparse map and its payload do not fit: %w", ErrNotTar, err)
+	return misfitError{err}
 }
 
 // unknownSparse reports whether an entry claims to be sparse in a way that the

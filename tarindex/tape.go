@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 )
 
 // A tape lies under the tar parser and accounts for every byte that the parser
@@ -23,10 +22,13 @@ type tape struct {
 	offset int64 // in the stream, of the next byte to be read
 	eof    bool
 
-	headers int64   // bytes that the parser may still read before errHeaders
-	phantom int64   // bytes that the parser has still to skip
-	blank   [2]bool // whether the last reads but one, and the last, were of a block of zeros
-	err     error   // of the scan, not of the parser
+	headers    []byte // what was read for the headers of the entry, from headersAt on
+	headersAt  int64
+	headersMax int64
+	inHeaders  bool
+
+	phantom int64 // bytes that the parser has still to skip
+	err     error // of the scan, not of the parser
 }
 
 // errHeaders: the headers of one entry are too many.
@@ -40,7 +42,7 @@ var zeros [tarBlock]byte
 func isZero(b []byte) bool { return bytes.Equal(b, zeros[:len(b)]) }
 
 func newTape(ctx context.Context, in <-chan *block, out *batcher) *tape {
-	return &tape{ctx: ctx, in: in, out: out, headers: math.MaxInt64}
+	return &tape{ctx: ctx, in: in, out: out}
 }
 
 // fill makes sure that there is a byte to be read; io.EOF if there is none.
@@ -71,6 +73,26 @@ func (t *tape) fill() error {
 	return nil
 }
 
+// beginHeaders says that what is read from now on are headers of the next entry,
+// and the padding before them.
+func (t *tape) beginHeaders(limit int64) {
+	t.inHeaders, t.headers, t.headersAt, t.headersMax = true, t.headers[:0], t.offset, limit
+}
+
+// needHeaders reads on until there are n bytes of headers, or the stream ends.
+func (t *tape) needHeaders(n int64) error {
+	was := t.inHeaders
+	t.inHeaders = true
+	defer func() { t.inHeaders = was }()
+	var buf [tarBlock]byte
+	for left := n - int64(len(t.headers)); left > 0; left = n - int64(len(t.headers)) {
+		if _, err := t.Read(buf[:min(left, tarBlock)]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Read is for the parser.
 func (t *tape) Read(p []byte) (int, error) {
 	if t.phantom > 0 {
@@ -82,9 +104,12 @@ func (t *tape) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n := copy(p, t.cur.data[t.pos:])
-	if t.headers -= int64(n); t.headers < 0 {
-		t.err = errHeaders
-		return 0, t.err
+	if t.inHeaders {
+		if int64(len(t.headers)+n) > t.headersMax {
+			t.err = errHeaders
+			return 0, t.err
+		}
+		t.headers = append(t.headers, p[:n]...)
 	}
 	if err := t.keep(t.advance(n)); err != nil {
 		return n, err
@@ -94,7 +119,6 @@ func (t *tape) Read(p []byte) (int, error) {
 		clear(p[n:])
 		n = tarBlock
 	}
-	t.blank[0], t.blank[1] = t.blank[1], n == tarBlock && isZero(p[:n])
 	return n, nil
 }
 
@@ -153,6 +177,20 @@ func (t *tape) takeAll(n int64, holders int32) (chunk, error) {
 			return chunk{}, err
 		}
 	}
+}
+
+// skipTo makes all that comes before end raw.
+func (t *tape) skipTo(end int64) error {
+	for t.offset < end {
+		if err := t.fill(); err != nil {
+			return err
+		}
+		n := min(end-t.offset, int64(len(t.cur.data)-t.pos))
+		if err := t.keep(t.advance(int(n))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rest makes all that follows raw, and ends the batches.
