@@ -88,7 +88,7 @@ func (d contentDir) Put(h tarindex.Hash, data []byte) error {
 	return os.WriteFile(filepath.Join(string(d), h.String()), data, 0o644)
 }
 
-func (d contentDir) Create() (tarindex.ContentWriter, error) {
+func (d contentDir) Create(int64) (tarindex.ContentWriter, error) {
 	f, err := os.CreateTemp(string(d), "new")
 	return &contentFile{f, string(d)}, err
 }

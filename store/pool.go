@@ -42,7 +42,7 @@ func newPool(s *Store, dir string) (*pool, error) {
 // Put implements tarindex.Sink.
 func (p *pool) Put(h tarindex.Hash, data []byte) error {
 	if len(data) > packedMax {
-		w, err := p.Create()
+		w, err := p.Create(int64(len(data)))
 		if err != nil {
 			return err
 		}
@@ -79,24 +79,16 @@ func (p *pool) claimSmall(h tarindex.Hash, have bool) (*pack.Writer, error) {
 	return p.pack, nil
 }
 
-// Create implements tarindex.Sink.
-func (p *pool) Create() (tarindex.ContentWriter, error) {
-	f, err := createSparse(filepath.Join(p.dir, fmt.Sprintf("new-%d", p.names.Add(1))))
-	if err != nil {
-		return nil, err
-	}
-	return contentWriter{f, p}, nil
-}
-
 // claimLarge tells whether the caller is to keep the content: the first one to come with a content that content/ lacks.
-// One of another size is damaged and counts as missing, so that the next import of the same file puts it right.
-func (p *pool) claimLarge(h tarindex.Hash, size int64) (bool, error) {
+// One that is damaged, by its size or because the caller has seen it, counts as missing, so that the next import of the
+// same file puts it right.
+func (p *pool) claimLarge(h tarindex.Hash, size int64, damaged bool) (bool, error) {
 	dir, name := contentPath(h)
 	fi, err := os.Lstat(p.store.path(dir, name))
 	if err != nil && !gone(err) {
 		return false, fmt.Errorf("look for content %s: %w", h, err)
 	}
-	have := err == nil && fi.Mode().IsRegular() && fi.Size() == size
+	have := !damaged && err == nil && fi.Mode().IsRegular() && fi.Size() == size
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, seen := p.large[h]; seen {
@@ -180,24 +172,3 @@ func (p *pool) moveLarge() (made bool, err error) {
 	}
 	return made, nil
 }
-
-// contentWriter writes one content whose hash is known at its end.
-type contentWriter struct {
-	*sparseFile
-	pool *pool
-}
-
-// Commit implements tarindex.ContentWriter.
-func (c contentWriter) Commit(h tarindex.Hash) error {
-	mine, err := c.pool.claimLarge(h, c.size)
-	if !mine || err != nil {
-		return errors.Join(err, c.remove())
-	}
-	if err := c.close(); err != nil {
-		return err
-	}
-	return os.Rename(c.f.Name(), filepath.Join(c.pool.dir, h.String()))
-}
-
-// Abort implements tarindex.ContentWriter.
-func (c contentWriter) Abort() error { return c.remove() }

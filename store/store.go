@@ -34,6 +34,7 @@ type Store struct {
 	root     string
 	patience time.Duration
 	packs    packSet // what is open of packs/
+	lengths  lengths // of the files in content/, as a hint
 }
 
 // DefaultRoot is where the store of this user is when nobody says otherwise: $LAYERFS_ROOT, else $XDG_DATA_HOME/layerfs,

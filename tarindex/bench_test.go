@@ -25,7 +25,7 @@ import (
 type nullSink struct{}
 
 func (nullSink) Put(Hash, []byte) error         { return nil }
-func (nullSink) Create() (ContentWriter, error) { return nullWriter{io.Discard}, nil }
+func (nullSink) Create(int64) (ContentWriter, error) { return nullWriter{io.Discard}, nil }
 
 type nullWriter struct{ io.Writer }
 

@@ -13,9 +13,9 @@ import (
 type Sink interface {
 	// Put stores a whole content. It does not keep data.
 	Put(h Hash, data []byte) error
-	// Create begins a content that is too big to be held in memory; its hash
-	// is known when all of it is written.
-	Create() (ContentWriter, error)
+	// Create begins a content of that size, too big to be held in memory; its
+	// hash is known when all of it is written.
+	Create(size int64) (ContentWriter, error)
 }
 
 // A ContentWriter receives one big content. Either Commit or Abort is called,
@@ -83,7 +83,7 @@ func storeError(size int64, err error) error {
 }
 
 func (c *content) store(ctx context.Context, sink Sink) error {
-	w, err := sink.Create()
+	w, err := sink.Create(c.size)
 	if err != nil {
 		return storeError(c.size, err)
 	}

@@ -83,7 +83,7 @@ func (nowhere) Put(_ Hash, data []byte) error {
 	return nil
 }
 
-func (nowhere) Create() (ContentWriter, error) { return nowhere{}, nil }
+func (nowhere) Create(int64) (ContentWriter, error) { return nowhere{}, nil }
 
 func (nowhere) Write(p []byte) (int, error) {
 	time.Sleep(time.Millisecond / 4)

@@ -32,7 +32,7 @@ func (m *memory) Put(h Hash, data []byte) error {
 	return nil
 }
 
-func (m *memory) Create() (ContentWriter, error) { return &memoryWriter{m: m}, nil }
+func (m *memory) Create(int64) (ContentWriter, error) { return &memoryWriter{m: m}, nil }
 
 func (m *memory) open(h Hash) (io.ReadCloser, error) {
 	m.mu.Lock()

@@ -53,7 +53,7 @@ func packed(h tarindex.Hash, size int64) bool { return size <= 256<<10 && h[0]%2
 // neighbour is another content in the same file; 37 is no multiple of anything.
 var neighbour = strings.Repeat("\xeeneighbour", 37)
 
-func (p pool) Create() (tarindex.ContentWriter, error) {
+func (p pool) Create(int64) (tarindex.ContentWriter, error) {
 	f, err := os.CreateTemp(p.dir, "big")
 	return poolFile{f, p}, err
 }
