@@ -251,13 +251,14 @@ func (p *parser) sparsePayload(hdr *tar.Header) error {
 	if err != nil {
 		return err
 	}
+	c.dropped = true // unless all of it can be read
 	defer close(c.parts)
 	for left := hdr.Size; left > 0; {
 		b := spare()
 		b.refs.Store(1)
 		n, err := io.ReadFull(p.tar, b.data[:min(left, blockSize)])
 		if err != nil {
-			return p.badSparse(c, err)
+			return p.badSparse(err)
 		}
 		left -= int64(n)
 		if err := send(p.ctx, c.parts, chunk{data: b.data[:n], block: b}); err != nil {
@@ -265,15 +266,15 @@ func (p *parser) sparsePayload(hdr *tar.Header) error {
 		}
 	}
 	if _, err := p.tar.Read(make([]byte, 1)); err != io.EOF {
-		return p.badSparse(c, err)
+		return p.badSparse(err)
 	}
+	c.dropped = false
 	p.out.add(piece{kind: sparseEnd, big: c})
 	return nil
 }
 
-// badSparse drops what has been read of a sparse file that cannot be read.
-func (p *parser) badSparse(c *content, err error) error {
-	c.dropped = true
+// badSparse tells a stream that ends too early from a map that does not fit.
+func (p *parser) badSparse(err error) error {
 	if p.tape.err != nil || errors.Is(err, io.ErrUnexpectedEOF) {
 		return p.explain(err)
 	}
