@@ -88,14 +88,6 @@ func (b *batcher) keep(data []byte) error {
 	return nil
 }
 
-// lastRaw returns the raw bytes at the end of the batch that is being filled.
-func (b *batcher) lastRaw() []byte {
-	if k := len(b.cur.pieces) - 1; k >= 0 && b.cur.pieces[k].kind == rawBytes {
-		return b.cur.pieces[k].data
-	}
-	return nil
-}
-
 // open announces a big content, whose bytes the caller sends and then closes
 // the channel. Only one may be open, because a worker waits for it.
 func (b *batcher) open(size int64) (*content, error) {

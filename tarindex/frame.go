@@ -53,7 +53,7 @@ func (p *parser) frame() (frame, error) {
 			return f.frame, nil
 		}
 		if err != nil {
-			return f.frame, p.cut(err)
+			return f.frame, cut(err)
 		}
 		h := f.tape.headers[f.pos:][:tarBlock]
 		if isZero(h) && (p.entries > 0 || !begins) {
@@ -79,7 +79,7 @@ func (p *parser) frame() (frame, error) {
 			return f.frame, fmt.Errorf("%w: entry %d, %.300q, at byte %d: its size makes no sense", ErrNotTar, p.entries+1, f.name, at)
 		}
 		if err != nil {
-			return f.frame, p.cut(err)
+			return f.frame, cut(err)
 		}
 		if done {
 			if !f.mended {

@@ -65,7 +65,7 @@ func (p *parser) leaveOut(f frame, problem string) error {
 // skip makes the payload of an entry raw and begins anew after it.
 func (p *parser) skip(f frame) error {
 	if err := p.tape.skipTo(f.end); err != nil {
-		return p.explain(p.cut(err))
+		return p.explain(cut(err))
 	}
 	if err := p.tape.skipTo((f.end + tarBlock - 1) &^ (tarBlock - 1)); err != nil && err != io.EOF {
 		return p.explain(err)
@@ -75,7 +75,7 @@ func (p *parser) skip(f frame) error {
 }
 
 // cut says that the end of the stream is not where it may be.
-func (p *parser) cut(err error) error {
+func cut(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
