@@ -82,7 +82,8 @@ func (c *checker) hash(h tarindex.Hash, r io.Reader, path string, buf []byte) er
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if got := tarindex.Hash(sum.Sum(nil)); got != h {
-		return corrupt(path, "the bytes of content %s have the hash %s", h, got)
+		return fmt.Errorf("%s: %w: the bytes of content %s have the hash %s; move this file away and import its images again",
+			path, ErrCorrupt, h, got)
 	}
 	return nil
 }
@@ -132,7 +133,7 @@ func (c *checker) pack(ctx context.Context, p *openPack) error {
 		}
 		end = e.Off + e.Size
 		if err := c.hash(e.Hash, p.Section(e), path, buf); errors.Is(err, ErrCorrupt) {
-			c.badContent(e.Hash, fmt.Errorf("%w: remove the pack and import its images again", err))
+			c.badContent(e.Hash, err)
 		} else if err != nil {
 			return err
 		}

@@ -79,7 +79,7 @@ func copyContent(w *pack.Writer, from *packPlan, e pack.Entry, buf []byte) error
 		return fmt.Errorf("%s: content %s: %w", path, e.Hash, err)
 	}
 	if got := tarindex.Hash(sha256.Sum256(buf)); got != e.Hash {
-		return corrupt(path, "the bytes of content %s have the hash %s; remove this pack and import its images again", e.Hash, got)
+		return corrupt(path, "the bytes of content %s have the hash %s; move this file away and import its images again", e.Hash, got)
 	}
 	return w.Append(e.Hash, buf)
 }
