@@ -24,7 +24,7 @@ import (
 // nullSink hashes as Scan does and stores nothing.
 type nullSink struct{}
 
-func (nullSink) Put(Hash, []byte) error         { return nil }
+func (nullSink) Put(Hash, []byte) error              { return nil }
 func (nullSink) Create(int64) (ContentWriter, error) { return nullWriter{io.Discard}, nil }
 
 type nullWriter struct{ io.Writer }

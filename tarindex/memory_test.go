@@ -193,6 +193,12 @@ func hostileStreams(t *testing.T) []hostileStream {
 		{"long names left out", repeated(100, times(10, func(int) ent { return ent{name: "f", pax: []string{"path=../" + repeat("x/", 30_000)}} }))},
 		{"sparse maps", repeated(30, sparseMap1.bytes())},
 		{"sparse maps in extended headers", repeated(30, sparseMap0.bytes())},
+		{"PAX headers of 1 MiB that make no sense", repeated(100, ent{name: "f", body: "x", pax: []string{comment, "uid=nobody"}}.bytes())},
+		{"as many headers as are allowed that make no sense", repeated(30, append(bytes.Repeat(ent{typ: 'x', name: "x", body: paxRecord(comment) + repeat("\x00", 20)}.bytes(), 3), ent{name: "f", body: "x", pax: []string{"uid=nobody"}}.bytes()...))},
+		{"PAX records that make no sense", repeated(30, append(ent{typ: 'x', name: "x", body: string(manyRecords()[512:1<<19]) + "x"}.bytes(), file("f", "x").bytes()...))},
+		{"sparse maps that make no sense", repeated(30, func() []byte { e := sparseMap1; e.body = "260001" + e.body[6:]; return e.bytes() }())},
+		{"sparse files that do not fit", repeated(80, ent{name: "f", body: "xy", pax: []string{"GNU.sparse.major=0", "GNU.sparse.minor=1", "GNU.sparse.size=5000000", "GNU.sparse.numblocks=1", "GNU.sparse.map=0,1"}}.bytes())},
+		{"entries that make no sense", repeated(400, times(1000, func(int) ent { return spoil(file("f", "x")) }))},
 		{"sparse files", repeated(80, ent{name: "f", body: "x", pax: []string{"GNU.sparse.major=0", "GNU.sparse.minor=1", "GNU.sparse.size=5000000", "GNU.sparse.numblocks=1", "GNU.sparse.map=0,1"}}.bytes())},
 		{"one name again and again", repeated(400, times(1000, func(int) ent { return file("f", "x") }))},
 		{"directories replaced by files", func(w io.Writer) {

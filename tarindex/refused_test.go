@@ -89,11 +89,11 @@ var errPlanned = errors.New("planned")
 
 type failingSink struct{ put, create, write, commit error }
 
-func (s failingSink) Put(Hash, []byte) error         { return s.put }
+func (s failingSink) Put(Hash, []byte) error              { return s.put }
 func (s failingSink) Create(int64) (ContentWriter, error) { return s, s.create }
-func (s failingSink) Write(p []byte) (int, error)    { return len(p), s.write }
-func (s failingSink) Commit(Hash) error              { return s.commit }
-func (s failingSink) Abort() error                   { return nil }
+func (s failingSink) Write(p []byte) (int, error)         { return len(p), s.write }
+func (s failingSink) Commit(Hash) error                   { return s.commit }
+func (s failingSink) Abort() error                        { return nil }
 
 type failingWriter struct{}
 
