@@ -137,8 +137,8 @@ func TestDeviceNumbers(t *testing.T) {
 	}{
 		{name: "octal", ent: ent{typ: '3', major: 1, minor: 3}, want: "f char 1:3"},
 		{name: "of base 256", ent: ent{typ: '4', major: 1 << 21, minor: 1<<32 - 1}, want: "f block 2097152:4294967295"},
-		{name: "negative", ent: ent{typ: '3', major: -1, minor: 3}, warn: lines(`entry 1, "f", is a device with the impossible numbers -1:3`)},
-		{name: "over 32 bits", ent: ent{typ: '3', major: 1, minor: 1 << 32}, warn: lines(`entry 1, "f", is a device with the impossible numbers 1:4294967296`)},
+		{name: "negative", ent: ent{typ: '3', major: -1, minor: 3}, warn: lines(`entry 1, "f", is a device with the impossible numbers -1:3; it is left out`)},
+		{name: "over 32 bits", ent: ent{typ: '3', major: 1, minor: 1 << 32}, warn: lines(`entry 1, "f", is a device with the impossible numbers 1:4294967296; it is left out`)},
 		{name: "v7, which has none", ent: ent{typ: '3', format: "v7"}, want: "f char 0:0"},
 		{name: "with a size", ent: ent{typ: '3', major: 1, minor: 3, size: 99}, want: "f char 1:3"},
 	} {

@@ -139,7 +139,7 @@ func (p *parser) entry(hdr *tar.Header) error {
 	err := p.place(hdr, kind, number)
 	var problem nameError
 	if errors.As(err, &problem) {
-		p.warn(hdr, string(problem))
+		p.warn(hdr, string(problem)+"; it is left out")
 		return nil
 	}
 	if err == nil && p.tree.wasteful() {

@@ -37,8 +37,8 @@ func TestWarnings(t *testing.T) {
 	}
 	chain := strings.TrimSpace(out) // of a base, so it is the DiffID, too
 	for i, want := range map[int]string{
-		0:  `entry 2, "../evil", has a component ".."`,
-		1:  `entry 3, ".wh.", is a whiteout of the impossible name ""`,
+		0:  `entry 2, "../evil", has a component ".."; it is left out`,
+		1:  `entry 3, ".wh.", is a whiteout of the impossible name ""; it is left out`,
 		10: "and 2 more; `layerfs inspect` has them",
 	} {
 		if want := "layerfs: warning: layer " + chain + ": " + want; lines[i] != want {
