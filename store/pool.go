@@ -27,16 +27,17 @@ type pool struct {
 	dir   string
 	names atomic.Int64 // of contents whose hash is not known yet
 
-	mu    sync.Mutex
-	small map[tarindex.Hash]bool // contents of the layer that belong into packs/; true: and are in pack
-	large map[tarindex.Hash]bool // and those in content/; true: commit has to move it there
-	pack  *pack.Writer           // nil: there is none yet, or it is finished
-	name  string                 // of the pack when it is finished
+	mu     sync.Mutex
+	small  map[tarindex.Hash]struct{} // contents of the layer that belong into packs/; nil when finished
+	packed bool                       // there were some
+	large  map[tarindex.Hash]bool     // and those in content/; true: commit has to move it there
+	pack   *pack.Writer               // nil: there is none yet, or it is finished
+	name   string                     // of the pack when it is finished
 }
 
 // newPool prepares for one layer. What the packs have at this moment is not written again.
 func newPool(s *Store, dir string) (*pool, error) {
-	return &pool{store: s, dir: dir, small: map[tarindex.Hash]bool{}, large: map[tarindex.Hash]bool{}}, s.packs.refresh(true)
+	return &pool{store: s, dir: dir, small: map[tarindex.Hash]struct{}{}, large: map[tarindex.Hash]bool{}}, s.packs.refresh(true)
 }
 
 // Put implements tarindex.Sink.
@@ -65,7 +66,7 @@ func (p *pool) claimSmall(h tarindex.Hash, have bool) (*pack.Writer, error) {
 	if _, seen := p.small[h]; seen {
 		return nil, nil
 	}
-	p.small[h] = !have
+	p.small[h] = struct{}{}
 	if have {
 		return nil, nil
 	}
@@ -100,6 +101,7 @@ func (p *pool) claimLarge(h tarindex.Hash, size int64, damaged bool) (bool, erro
 
 // finish completes the pack. Nothing is put after it.
 func (p *pool) finish() (err error) {
+	p.packed, p.small = len(p.small) > 0, nil // a large layer's index needs the memory
 	if p.pack != nil {
 		p.name, err = p.pack.Finish()
 		p.pack = nil
@@ -134,7 +136,7 @@ func (p *pool) commit() error {
 		return err
 	}
 	dirs := map[string]bool{}
-	if len(p.small) > 0 {
+	if p.packed {
 		dirs[p.store.path("packs")] = true
 	}
 	for h := range p.large {

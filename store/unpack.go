@@ -62,9 +62,6 @@ func (s *Store) Unpack(ctx context.Context, r io.Reader, o UnpackOptions) (Layer
 	if err != nil {
 		return Layer{}, err
 	}
-	if err := p.finish(); err != nil {
-		return Layer{}, err
-	}
 	if err := durable.Reach("unpack.scanned"); err != nil {
 		return Layer{}, err
 	}
@@ -83,7 +80,7 @@ func (s *Store) Unpack(ctx context.Context, r io.Reader, o UnpackOptions) (Layer
 	return s.Layer(l.DiffID)
 }
 
-// scan reads the stream and writes tar-split, index and record into dir. Nothing is synced yet.
+// scan reads the stream, fills p, and writes tar-split, index and record into dir. Nothing is synced yet.
 func scan(ctx context.Context, r io.Reader, p *pool, dir string, o UnpackOptions) (Layer, error) {
 	var found *tarindex.Layer
 	err := create(filepath.Join(dir, "tar-split"), func(w io.Writer) (err error) {
@@ -98,6 +95,9 @@ func scan(ctx context.Context, r io.Reader, p *pool, dir string, o UnpackOptions
 	}
 	if o.Expected != "" && o.Expected != found.DiffID {
 		return Layer{}, fmt.Errorf("%w: the layer's tar has the DiffID %s, expected %s; fetch it again", ErrDigest, found.DiffID, o.Expected)
+	}
+	if err := p.finish(); err != nil {
+		return Layer{}, err
 	}
 	if err := create(filepath.Join(dir, "index"), found.WriteIndex); err != nil {
 		return Layer{}, fmt.Errorf("write index: %w", err)

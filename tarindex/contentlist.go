@@ -22,5 +22,5 @@ func (l *contentList) add(h Hash, size int64) {
 	l.payload = append(l.payload, n)
 }
 
-// of returns the content of a payload.
-func (l *contentList) of(payload int32) contentRecord { return l.unique[l.payload[payload]] }
+// seal ends the adding. The map is half of the list's memory.
+func (l *contentList) seal() { l.number = nil }

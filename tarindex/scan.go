@@ -101,6 +101,7 @@ func (s *scan) run() (*Layer, error) {
 	}
 	freeRing(s.inlet.ring)
 	in, parser, recorder := s.inlet, s.parser, s.recorder
+	recorder.contents.seal()
 	diffID, err := recorder.proof.diffID(&in.read)
 	if err != nil {
 		return nil, err

@@ -254,7 +254,8 @@ func (t *tree) touch(i int32, mode walkMode) {
 	}
 }
 
-// finish resolves the hard links whose target came later.
+// finish resolves the hard links whose target came later. Nothing is added or
+// looked up after it.
 func (t *tree) finish() error {
 	for k := range t.entries {
 		n, err := t.resolve(t.entries[k].node)
@@ -263,6 +264,7 @@ func (t *tree) finish() error {
 		}
 		t.entries[k].node = n
 	}
+	t.byName = nil // the encoder needs its memory
 	return nil
 }
 
@@ -323,9 +325,7 @@ func (t *tree) find(path []string) (int32, error) {
 // record of the layer refers to.
 func (t *tree) write(w io.Writer, contents *contentList) error {
 	e := newEncoder(len(t.nodes))
-	for _, c := range contents.unique {
-		e.content(c.hash, c.size)
-	}
+	e.contents = contents.unique // each once, so that their numbers are known without a map
 	hidden := make(map[int32][]string)
 	for key := range t.hidden {
 		hidden[key.dir] = append(hidden[key.dir], key.name)
@@ -336,8 +336,7 @@ func (t *tree) write(w io.Writer, contents *contentList) error {
 		rec := n.inode
 		switch {
 		case n.content != none:
-			c := contents.of(n.content)
-			rec.a = e.content(c.hash, c.size)
+			rec.a = uint32(contents.payload[n.content]) + 1
 		case n.mode&ModeType == ModeSymlink:
 			rec.a = e.str(n.target)
 		}

@@ -5,10 +5,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
 func main() {
+	// An import of 100,000 files holds some 60 MB of names. The collector would let them grow to twice as much; at 40 %
+	// they take a third less, and it works a tenth more.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(40)
+	}
 	// An interrupt cancels the work in progress, which then cleans its staging; a second one ends the program.
 	// So does the end of the terminal, unless nohup(1) keeps it away.
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}

@@ -67,11 +67,12 @@ func (w *Writer) Finish() (name string, err error) {
 		return "", errors.Join(w.failed, w.f.Close())
 	}
 	slices.SortFunc(w.entries, func(a, b Entry) int { return bytes.Compare(a.Hash[:], b.Hash[:]) })
-	table := make([]byte, 0, len(w.entries)*entrySize)
+	table := make([]byte, 0, len(w.entries)*entrySize+footerSize)
 	for _, e := range w.entries {
 		table = e.append(table)
 	}
 	foot := footer{table: w.end, count: len(w.entries)}
+	w.entries = nil
 	foot.sum = foot.seal(table)
 	if _, err = w.w.Write(append(table, foot.encode()...)); err == nil {
 		err = w.w.Flush()
