@@ -31,6 +31,9 @@ func TestMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("scans some GiB")
 	}
+	if raced {
+		t.Skip("measures memory, most of which would be the race detector's; runs without it")
+	}
 	empty := scanInChild(t, func(w io.Writer) { w.Write(make([]byte, 1024)) })
 	t.Logf("the program itself: %d KiB", empty>>10)
 	for _, s := range hostileStreams(t) {
