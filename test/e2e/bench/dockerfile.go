@@ -127,7 +127,7 @@ func (l lists) files(limit int64) []file {
 	var files []file
 	for _, suite := range []string{"bookworm", "bookworm-updates", "bookworm-security"} {
 		const dir = "var/lib/apt/lists/"
-		name := "deb.debian.org_debian_dists_" + suite + "_main_Packages"
+		name := "mirror.example.org_debian_dists_" + suite + "_main_Packages"
 		switch {
 		case l == leavesLists:
 			files = append(files, textFile(dir+name, min(9<<20, limit)))
