@@ -54,17 +54,7 @@ func FuzzScan(f *testing.F) {
 		if err != nil {
 			return
 		}
-		var out bytes.Buffer
-		if err := l.WriteIndex(&out); err != nil {
-			t.Fatal(err)
-		}
-		x, err := Parse(out.Bytes())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := x.Verify(); err != nil {
-			t.Fatal(err)
-		}
+		verifiedIndex(t, l)
 	})
 }
 

@@ -41,3 +41,20 @@ func runIn(t testing.TB, dir, name string, args ...string) []byte {
 
 // linksOf is the number of names of a file of the host.
 func linksOf(st fs.FileInfo) int { return int(st.Sys().(*syscall.Stat_t).Nlink) }
+
+// verifiedIndex is the index of a layer, as it is written and read again.
+func verifiedIndex(t testing.TB, l *Layer) *Index {
+	t.Helper()
+	var out bytes.Buffer
+	if err := l.WriteIndex(&out); err != nil {
+		t.Fatal(err)
+	}
+	x, err := Parse(out.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	return x
+}

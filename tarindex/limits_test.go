@@ -141,17 +141,7 @@ func TestCompact(t *testing.T) {
 	if n := len(l.tree.hidden); n > 2*wasteMin {
 		t.Errorf("%d whiteouts for a tree of 30", n)
 	}
-	var out bytes.Buffer
-	if err := l.WriteIndex(&out); err != nil {
-		t.Fatal(err)
-	}
-	x, err := Parse(out.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := x.Verify(); err != nil {
-		t.Fatal(err)
-	}
+	x := verifiedIndex(t, l)
 	for name := range final {
 		if _, ok := x.Lookup(Root, name); !ok {
 			t.Errorf("%s is lost", name)

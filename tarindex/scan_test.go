@@ -78,16 +78,7 @@ func scanWithin(t testing.TB, r io.Reader, l Limits) (scanned, error) {
 		t.Fatal(s.sink.wrong)
 	}
 	s.rec = rec.Bytes()
-	var index bytes.Buffer
-	if err := s.WriteIndex(&index); err != nil {
-		t.Fatal(err)
-	}
-	if s.index, err = Parse(index.Bytes()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.index.Verify(); err != nil {
-		t.Fatalf("the layer's index: %v", err)
-	}
+	s.index = verifiedIndex(t, s.Layer)
 	return s, nil
 }
 
